@@ -18,7 +18,16 @@ struct spawn {
 	size_t		 nfds;
 	int		 keep_stdio;
 	int		 flags;		/* CLONE_NEW* for the child, 0 if none */
-	/* Run in the child before exec; non-zero ends it.  May be NULL. */
+	/*
+	 * Run in the parent after the clone, while the child waits: to write
+	 * id maps.  -1 with errno ends the child.  May be NULL.
+	 */
+	int		(*started)(pid_t pid, void *arg);
+	/*
+	 * Run in the child after that, before descriptors are arranged and
+	 * exec; -1 with errno ends it.  Async-signal-safe calls only.  May
+	 * be NULL.
+	 */
 	int		(*child)(void *arg);
 	void		*arg;
 };
@@ -26,7 +35,7 @@ struct spawn {
 /*
  * Returns the pid and, in `*pidfd' (close-on-exec), a descriptor that
  * becomes readable when it ends; or -1 with errno.  A failed exec is
- * reported here too, with its errno.
+ * reported here too, with its errno; nothing is left behind then.
  */
 pid_t	spawn(const struct spawn *s, int *pidfd);
 
