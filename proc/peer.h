@@ -25,6 +25,7 @@ enum role {
 	ROLE_VM		= 0x10,
 	ROLE_DEVICE	= 0x20,
 	ROLE_CLIENT	= 0x40,
+	ROLE_OPENER	= 0x80,
 };
 
 /* A message in a handler's hands; valid until the handler returns. */
@@ -89,6 +90,18 @@ int		 peer_result(struct peer *p, uint32_t type, struct msg_hdr hdr,
 int		 peer_fail(struct peer *p, const struct msg *m, uint32_t type,
 		    enum vmerr e, const char *fmt, ...)
 		    __attribute__((format(printf, 5, 6)));
+/*
+ * Read and dispatch what has arrived, without blocking: what a process that
+ * has ended still had to say.
+ */
+void		 peer_drain(struct peer *p);
+/*
+ * A CTL_LOG message of the other end: write it to our own log under the
+ * peer's name, at most PEER_LOG_RATE lines a second; what is beyond is
+ * counted and the count logged.  A msg_handler.
+ */
+#define PEER_LOG_RATE	20
+int		 peer_log(struct peer *p, struct msg *m);
 /* Send what is queued now, blocking at most `ms'.  0, or -1 with errno. */
 int		 peer_flush(struct peer *p, int ms);
 /* Stop and resume reading. */

@@ -34,6 +34,13 @@ void	proc_init(const struct proc_args *a);
 void	proc_drop(const char *user, const int *caps, size_t ncaps);
 
 /*
+ * The last step of a role: a Landlock domain that grants nothing and the
+ * system call filter called `filter' (lib/sandbox).  A layer the kernel
+ * lacks is logged; one that fails ends the process.
+ */
+void	proc_confine(const char *filter);
+
+/*
  * The channel to the process above as a peer, with the log sink on it;
  * answers nothing by itself.  When it ends the process exits 0.
  */

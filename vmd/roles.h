@@ -27,6 +27,8 @@ struct parent_args {
 	int		 guest_exe;	/* descriptor of vmd-guest */
 };
 
+/* Run the role that `a' names; 1 if there is none. */
+int	role_main(const struct proc_args *a);
 int	parent_main(const struct parent_args *a);	/* vmd/parent */
 int	control_main(const struct proc_args *a);	/* vmd/control */
 int	priv_main(const struct proc_args *a);		/* vmd/priv */

@@ -6,62 +6,80 @@
 #include <sys/types.h>
 
 /*
- * What a process gives up for good.  Each layer that the running kernel
- * lacks is skipped and named; one that exists and fails is an error.
+ * What a process gives up for good.  A layer that the running kernel lacks
+ * is skipped and named; one that exists and fails is an error.
  */
-
-enum {
-	SB_USERNS	= 0x01,
-	SB_PIDNS	= 0x02,
-	SB_ROOT		= 0x04,
-	SB_NETNS	= 0x08,
-	SB_CAPS		= 0x10,
-	SB_NNP		= 0x20,
-	SB_DUMP		= 0x40,
-	SB_LANDLOCK	= 0x80,
-	SB_SECCOMP	= 0x100,
-};
 
 /* --- ids: a range of user and group ids for guests -------------------- */
 
 /*
- * A mapped range, `ids BASE COUNT' of the build (VMD_IDS_BASE, _COUNT).
- * Slots of 32 ids; claimed by locks on `dir'/ids.lock so that daemons share
- * the range.  Slot 0 of a claim is namespace-root and vmm's own.
+ * Build settings: the range used when /etc/subuid has no line for _vmd.
+ * Slots of 32 ids each; slot 0 is the namespace's root, vmm.  Several
+ * daemons share the range: slots are claimed by OFD locks on one file.
  */
+#ifndef VMD_IDS_BASE
+#define VMD_IDS_BASE	1900000000U
+#endif
+#ifndef VMD_IDS_COUNT
+#define VMD_IDS_COUNT	65536U
+#endif
 #define SB_SLOT_IDS	32
+#define SB_IDS_FILE	"/run/vmd-ids"
+#define SB_EXIT_DENIED	31	/* exit status after a denied system call */
 
-/* --- vmm: made by the root parent ------------------------------------- */
-
-/* CLONE_NEW* flags for spawn() of vmm; *lacking gets SB_* bits skipped. */
-int	sandbox_vmm_flags(unsigned int *lacking);
-/* spawn.started of vmm: writes uid_map, setgroups, gid_map of `pid'. */
-int	sandbox_vmm_map(pid_t pid, void *arg);
 /*
- * In vmm after exec: private mounts, an empty tmpfs root, pivot_root;
- * 0 or -1 with errno and a word in `what' for the log.
+ * Open the file of locks, in the root parent, afresh for each vmm: what it
+ * claimed is free when its last descriptor is closed.  -1 with errno.
  */
-int	sandbox_vmm_root(const char **what);
+int	sandbox_ids_open(void);
 /*
- * A slot of ids for guest number `slot' (the first free one is chosen),
- * as seen inside the namespace.  -1 with errno EAGAIN: all are taken.
+ * In vmm: learn the range of this namespace from /proc/self/uid_map; call
+ * before sandbox_empty_root().  0 or -1 with errno.  Then give it the file
+ * of locks, which is taken.
+ */
+int	sandbox_ids_init(void);
+void	sandbox_ids_file(int fd);
+/*
+ * Claim the first free slot; `*id' is its first user and group id as seen
+ * inside the namespace.  -1 with errno EAGAIN: all are taken.
  */
 int	sandbox_slot_claim(uid_t *id);
 void	sandbox_slot_release(uid_t id);
 
-/* --- any role: after set-up ------------------------------------------- */
+/* --- vmm: made by the root parent ------------------------------------- */
 
-/* Caps dropped, no_new_privs, non-dumpable, no core.  0 or -1. */
+/*
+ * CLONE_NEW* flags for spawn() of vmm.  `*lacking' is 1 if there can be no
+ * user namespace here (we are root of a chroot): guests get ids of their
+ * own without one.
+ */
+int	sandbox_vmm_flags(unsigned int *lacking);
+/* spawn.started of vmm: writes uid_map, setgroups, gid_map of `pid'. */
+int	sandbox_vmm_map(pid_t pid, void *arg);
+
+/* --- any role --------------------------------------------------------- */
+
+/*
+ * A mount namespace of its own with an empty, read-only root.  0 or -1 with
+ * errno.
+ */
+int	sandbox_empty_root(void);
+/*
+ * No capabilities, no_new_privs, non-dumpable, no core.  Before threads are
+ * made.  0, or -1 with errno and in `what' what failed.
+ */
 int	sandbox_lock(const char **what);
 /*
- * A Landlock domain that handles everything and grants nothing (`keep_exec':
- * all but EXECUTE).  1 if the kernel has none, 0, or -1 with errno.
+ * A Landlock domain that handles everything and grants nothing
+ * (`keep_exec': all but EXECUTE).  After sandbox_lock(), before threads are
+ * made.  1 if the kernel has none, 0, or -1 with errno.
  */
 int	sandbox_landlock(int keep_exec);
 /*
- * Install an embedded filter (made at build time).  `name' is "vm", ...;
- * after it a denied call makes the process send `denied: syscall N' to
- * descriptor `report' and exit.  1: kernel has none, 0, or -1 with errno.
+ * Put the filter called `name' (filter_NAME.def) on all threads.  From then
+ * on a denied call makes the process log `denied: system call N' on
+ * descriptor `report', its channel, and exit.  1: the kernel has none, 0, or
+ * -1 with errno; ENOENT: no such filter.
  */
 int	sandbox_seccomp(const char *name, int report);
 

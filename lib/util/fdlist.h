@@ -24,6 +24,7 @@ enum fd_kind {
 	FD_KVM,
 	FD_GUEST_EXE,	/* vmd-guest, for execveat(2) */
 	FD_SOCKET,
+	FD_IDS,		/* file of id slot locks */
 	FD_KIND_MAX
 };
 

@@ -1,4 +1,8 @@
 UTIL_SRCS = \
+	lib/util/fdlist.c \
+	lib/util/gmem.c \
+	lib/util/log.c \
+	lib/util/ring.c \
 	lib/util/scaled.c
 
 UNIT += scaled_test

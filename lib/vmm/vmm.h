@@ -8,7 +8,7 @@
 
 /*
  * libvmm: the operations of OpenBSD's vmm(4) on Linux' KVM.  -1 with errno
- * everywhere.  devices.md 1.7 to 1.15.
+ * everywhere.
  *
  * KVM binds a VM to the process that made it: vmm_create() and all that
  * follows happen after the last exec.
@@ -66,13 +66,15 @@ struct vmm_conf {
 
 /*
  * Make the VM: memory slots, then irqchip, PIT, vcpus (BSP runnable, APs
- * waiting for SIPI), CPUID, MSRs.  NULL with errno and a sentence in `why'.
+ * waiting for SIPI), CPUID, MSRs, and the vcpus' threads, which are held
+ * until vmm_start(); no thread is made after this, so that a sandbox may
+ * forbid it.  NULL with errno and a sentence in `why'.
  */
 struct vmm	*vmm_create(const struct vmm_conf *c, char *why, size_t len);
 /* Stop, join and close everything.  NULL is fine. */
 void		 vmm_free(struct vmm *v);
 
-/* Start the vcpu threads (once). */
+/* Let the vcpus go (once; EBUSY). */
 int	vmm_start(struct vmm *v);
 /*
  * Hold and release all vcpus; returns when each is out of the guest with
@@ -131,7 +133,8 @@ void	vmm_msi_free(struct vmm *v, unsigned int gsi);
 
 /*
  * Everything but memory, as bytes the caller frees.  The reader checks
- * them: EBADMSG.  devices.md 1.15, order of kvm-here.md section 5.
+ * them: EBADMSG; ENOTSUP for a clock rate this host cannot give.  A VM whose
+ * restore failed is good for vmm_free() only.
  */
 int	vmm_state_save(struct vmm *v, void **buf, size_t *len);
 int	vmm_state_restore(struct vmm *v, const void *buf, size_t len);

@@ -9,7 +9,6 @@
 /*
  * Boot loaders: from a file to guest memory and the first vcpu's registers.
  * They run in the sandboxed vm process: every byte of the files is hostile.
- * devices.md 4.
  */
 
 struct boot_seg {
@@ -51,7 +50,8 @@ int	boot_load(const struct boot_conf *c, struct boot_regs *r,
 
 /*
  * Write the ACPI tables for `ncpus' to 0xe0000 and return the gpa of the
- * RSDP, or 0 with errno if there is no memory there.
+ * RSDP, or 0 with errno: EFAULT if there is no memory, EINVAL for a number
+ * of processors outside 1 to 64.
  */
 uint64_t acpi_tables(const struct gmem *mem, unsigned int ncpus);
 

@@ -10,7 +10,9 @@ struct event_base;
  * Devices inside the vm process: the ports they own and what they may ask
  * of the machine.  Ports are read and written by vcpu threads, timers and
  * descriptors fire on the main thread: every device has a lock of its own
- * or shares the bus lock (bus_lock(), held around read and write).
+ * or shares the bus lock (bus_lock(), held around read and write).  So the
+ * bus lock is held in machine.irq(), reset() and poweroff(): they must not
+ * access ports.
  */
 
 /* What the machine does for its devices.  Callable from any thread. */
@@ -22,7 +24,7 @@ struct machine {
 	void	(*reset)(void *arg, const char *source);
 	/* The guest powered off. */
 	void	(*poweroff)(void *arg);
-	struct event_base *base;	/* the main thread's */
+	struct event_base *base;	/* the main thread's; NULL: no timers */
 };
 
 /*
@@ -46,7 +48,9 @@ struct device_ops {
 struct bus;
 struct bus	*bus_new(void);
 void		 bus_free(struct bus *b);
-/* `ops' must outlive the bus.  0, or -1 with errno EEXIST or ENOSPC. */
+/*
+ * `ops' must outlive the bus.  0, or -1 with errno EEXIST, EINVAL or ENOSPC.
+ */
 int		 bus_add(struct bus *b, const struct device_ops *ops, void *dev);
 /* One access; vcpu threads. */
 uint32_t	 bus_read(struct bus *b, uint16_t port, unsigned int size);
@@ -62,7 +66,7 @@ void		 bus_unlock(struct bus *b);
  * vcpu threads ended.
  */
 
-/* 16550A on COM1.  devices.md 3.4. */
+/* 16550A on COM1. */
 struct uart;
 struct uart_ops {
 	/* Bytes the guest sent; called with the bus lock held. */
@@ -78,23 +82,26 @@ void		 uart_free(struct uart *u);
 size_t		 uart_input(struct uart *u, const uint8_t *buf, size_t len);
 void		 uart_break(struct uart *u);
 
-/* RTC and CMOS.  `low', `high': RAM below 4 GiB and above.  devices.md 3.3. */
+/*
+ * RTC and CMOS.  `low' is the end of RAM below 4 GiB, `high' the size of what
+ * is above.
+ */
 struct rtc;
 struct rtc	*rtc_new(struct bus *b, const struct machine *m, uint64_t low,
 		    uint64_t high, unsigned int ncpus);
 void		 rtc_free(struct rtc *r);
 
-/* i8042, 0x92, 0xcf9 (with the PCI ports), 0x80.  devices.md 3.9. */
+/* i8042 and port 0x92.  Port 0x80 is nobody's. */
 struct legacy;
 struct legacy	*legacy_new(struct bus *b, const struct machine *m);
 void		 legacy_free(struct legacy *l);
 
-/* Host bridge and configuration ports 0xcf8-0xcff.  devices.md 2.4, 3.6. */
+/* Host bridge, configuration ports 0xcf8-0xcff, 0xcf9; see pci.h. */
 struct pci;
 struct pci	*pci_new(struct bus *b, const struct machine *m);
 void		 pci_free(struct pci *p);
 
-/* PM1a event, control, PM timer at 0x600; SCI is GSI 9.  devices.md 2.6. */
+/* PM1a event, control, PM timer at 0x600; SCI is GSI 9. */
 struct acpi_pm;
 struct acpi_pm	*acpi_pm_new(struct bus *b, const struct machine *m);
 void		 acpi_pm_free(struct acpi_pm *a);

@@ -1,0 +1,652 @@
+/*
+ * imsg: messages with descriptors on stream sockets, imsg_init(3).
+ *
+ * Used by every process; the bytes and descriptors that arrive may come
+ * from a hostile one.  On the wire: a header of four 32-bit words (type,
+ * length with the header, peer id, pid), then the body.  Bit 31 of the
+ * length says that the body begins with a 32-bit count of descriptors,
+ * which arrive with the message's first byte.
+ *
+ * One recvmsg(2) never returns the descriptors of two sendmsg(2) calls, so
+ * every set received is bound to the next message that announces one.
+ * Whatever does not match ends the connection.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/imsg/imsg.h"
+
+#define IMSG_FD_MARK	0x80000000U
+#define IMSG_COUNT_SIZE 4
+#define KERNEL_MAXFDS	253
+#define RBUF_FIRST	4096 /* grows to what a message needs */
+#define MAX_FDSETS	8
+#define MAX_IOV		64
+
+struct imsg_fdset {
+	TAILQ_ENTRY(imsg_fdset) entry;
+	size_t n;
+	int fds[];
+};
+
+static void
+close_all(int *fds, size_t n)
+{
+	int saved_errno = errno;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (fds[i] != -1)
+			close(fds[i]);
+	errno = saved_errno;
+}
+
+int
+imsgbuf_init(struct imsgbuf *ib, int fd)
+{
+	memset(ib, 0, sizeof(*ib));
+	TAILQ_INIT(&ib->queue);
+	TAILQ_INIT(&ib->fdsets);
+	ib->maxsize = MAX_IMSGSIZE;
+	ib->pid = getpid();
+	ib->fd = fd;
+	return 0;
+}
+
+void
+imsgbuf_allow_fdpass(struct imsgbuf *ib)
+{
+	ib->allow_fd = 1;
+}
+
+int
+imsgbuf_set_maxsize(struct imsgbuf *ib, uint32_t max)
+{
+	if (max < IMSG_HEADER_SIZE + IMSG_COUNT_SIZE || max > INT32_MAX / 2) {
+		errno = EINVAL;
+		return -1;
+	}
+	ib->maxsize = max;
+	return 0;
+}
+
+static void
+drop_fdset(struct imsgbuf *ib)
+{
+	struct imsg_fdset *set = TAILQ_FIRST(&ib->fdsets);
+
+	TAILQ_REMOVE(&ib->fdsets, set, entry);
+	ib->fdcount--;
+	close_all(set->fds, set->n);
+	free(set);
+}
+
+void
+imsgbuf_clear(struct imsgbuf *ib)
+{
+	struct ibuf *b;
+
+	while ((b = TAILQ_FIRST(&ib->queue)) != NULL) {
+		TAILQ_REMOVE(&ib->queue, b, entry);
+		ibuf_free(b);
+	}
+	while (!TAILQ_EMPTY(&ib->fdsets))
+		drop_fdset(ib);
+	free(ib->rbuf);
+	ib->rbuf = NULL;
+	ib->rsize = ib->rstart = ib->rend = 0;
+	ib->queued = 0;
+	ib->nqueued = 0;
+}
+
+uint32_t
+imsgbuf_queuelen(struct imsgbuf *ib)
+{
+	return ib->nqueued;
+}
+
+size_t
+imsgbuf_queuebytes(struct imsgbuf *ib)
+{
+	return ib->queued;
+}
+
+/* --- receiving -------------------------------------------------------- */
+
+/* The header at the front of what was received; 0 if not there yet. */
+static int
+peek_header(const struct imsgbuf *ib, struct imsg_hdr *h)
+{
+	if (ib->rend - ib->rstart < IMSG_HEADER_SIZE)
+		return 0;
+	memcpy(h, ib->rbuf + ib->rstart, IMSG_HEADER_SIZE);
+	return 1;
+}
+
+static int
+header_ok(const struct imsgbuf *ib, const struct imsg_hdr *h)
+{
+	uint32_t len = h->len & ~IMSG_FD_MARK;
+	uint32_t least = IMSG_HEADER_SIZE;
+
+	if (h->len & IMSG_FD_MARK)
+		least += IMSG_COUNT_SIZE;
+	if (len < least || len > ib->maxsize) {
+		errno = ERANGE;
+		return 0;
+	}
+	return 1;
+}
+
+/* Room to receive: enough for the message that has begun. */
+static int
+make_room(struct imsgbuf *ib)
+{
+	struct imsg_hdr h;
+	unsigned char *p;
+	size_t want = RBUF_FIRST;
+
+	if (ib->rstart > 0) {
+		memmove(ib->rbuf, ib->rbuf + ib->rstart, ib->rend - ib->rstart);
+		ib->rend -= ib->rstart;
+		ib->rstart = 0;
+	}
+	if (peek_header(ib, &h)) {
+		if (!header_ok(ib, &h))
+			return -1;
+		if ((h.len & ~IMSG_FD_MARK) > want)
+			want = h.len & ~IMSG_FD_MARK;
+	}
+	if (want <= ib->rsize)
+		return 0;
+	if ((p = realloc(ib->rbuf, want)) == NULL)
+		return -1;
+	ib->rbuf = p;
+	ib->rsize = want;
+	return 0;
+}
+
+/* Keep the descriptors of `cmsg' for a message that announces them. */
+static int
+keep_fds(struct imsgbuf *ib, const struct cmsghdr *cmsg)
+{
+	struct imsg_fdset *set;
+	size_t len = cmsg->cmsg_len - CMSG_LEN(0);
+	int fds[KERNEL_MAXFDS];
+
+	if (len > sizeof(fds)) /* cannot be: the buffer is smaller */
+		len = sizeof(fds);
+	memcpy(fds, CMSG_DATA(cmsg), len);
+	if (ib->fdcount >= MAX_FDSETS ||
+	    (set = malloc(sizeof(*set) + len)) == NULL) {
+		close_all(fds, len / sizeof(int));
+		errno = EBADMSG;
+		return -1;
+	}
+	set->n = len / sizeof(int);
+	memcpy(set->fds, fds, len);
+	TAILQ_INSERT_TAIL(&ib->fdsets, set, entry);
+	ib->fdcount++;
+	return 0;
+}
+
+static int
+take_control(struct imsgbuf *ib, struct msghdr *mh)
+{
+	struct cmsghdr *c;
+	int rc = 0;
+
+	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		    keep_fds(ib, c) == -1)
+			rc = -1;
+	if (mh->msg_flags & MSG_CTRUNC) {
+		errno = EBADMSG;
+		rc = -1;
+	}
+	return rc;
+}
+
+int
+imsgbuf_read(struct imsgbuf *ib)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int) * KERNEL_MAXFDS)];
+	} control;
+	struct msghdr mh = { 0 };
+	struct iovec iov;
+	ssize_t n;
+
+	if (make_room(ib) == -1)
+		return -1;
+	if (ib->rend == ib->rsize)
+		return 1; /* full of messages not taken yet */
+	iov.iov_base = ib->rbuf + ib->rend;
+	iov.iov_len = ib->rsize - ib->rend;
+	mh.msg_iov = &iov;
+	mh.msg_iovlen = 1;
+	if (ib->allow_fd) {
+		mh.msg_control = &control;
+		mh.msg_controllen = sizeof(control);
+	}
+	while ((n = recvmsg(ib->fd, &mh, MSG_CMSG_CLOEXEC)) == -1) {
+		if (errno == EAGAIN)
+			return 1;
+		if (errno != EINTR)
+			return -1;
+	}
+	if (take_control(ib, &mh) == -1)
+		return -1;
+	ib->rend += (size_t)n;
+	return n == 0 ? 0 : 1;
+}
+
+/* The descriptors that the message announces; `count' is from the wire. */
+static int
+claim_fds(struct imsgbuf *ib, struct ibuf *b, uint32_t count)
+{
+	struct imsg_fdset *set = TAILQ_FIRST(&ib->fdsets);
+
+	if (set == NULL || count == 0 || count > IMSG_MAXFDS ||
+	    set->n != count) {
+		errno = EBADMSG;
+		return -1;
+	}
+	if ((b->fds = malloc(count * sizeof(int))) == NULL)
+		return -1;
+	memcpy(b->fds, set->fds, count * sizeof(int));
+	b->nfds = count;
+	TAILQ_REMOVE(&ib->fdsets, set, entry);
+	ib->fdcount--;
+	free(set);
+	return 0;
+}
+
+/* No complete message: descriptors without any byte are nobody's. */
+static int
+nothing_yet(const struct imsgbuf *ib)
+{
+	if (ib->rstart == ib->rend && ib->fdcount > 0) {
+		errno = EBADMSG;
+		return -1;
+	}
+	return 0;
+}
+
+ssize_t
+imsg_get(struct imsgbuf *ib, struct imsg *m)
+{
+	struct imsg_hdr h;
+	struct ibuf *b;
+	const unsigned char *body;
+	uint32_t count, len;
+
+	if (!peek_header(ib, &h))
+		return nothing_yet(ib);
+	if (!header_ok(ib, &h))
+		return -1;
+	len = h.len & ~IMSG_FD_MARK;
+	if (ib->rend - ib->rstart < len)
+		return 0;
+	body = ib->rbuf + ib->rstart + IMSG_HEADER_SIZE;
+	ib->rstart += len;
+	len -= IMSG_HEADER_SIZE;
+	if ((b = ibuf_dynamic(0, len ? len : 1)) == NULL)
+		return -1;
+	if (h.len & IMSG_FD_MARK) {
+		memcpy(&count, body, sizeof(count));
+		body += IMSG_COUNT_SIZE;
+		len -= IMSG_COUNT_SIZE;
+		if (claim_fds(ib, b, count) == -1)
+			goto fail;
+	}
+	if (ibuf_add(b, body, len) == -1)
+		goto fail;
+	if (ib->rstart == ib->rend)
+		ib->rstart = ib->rend = 0;
+	m->hdr = h;
+	m->hdr.len = len + IMSG_HEADER_SIZE;
+	m->buf = b;
+	m->data = len ? b->buf : NULL;
+	return (ssize_t)m->hdr.len;
+fail:
+	ibuf_free(b);
+	return -1;
+}
+
+int
+imsgbuf_get(struct imsgbuf *ib, struct imsg *m)
+{
+	ssize_t n = imsg_get(ib, m);
+
+	return n > 0 ? 1 : (int)n;
+}
+
+void
+imsg_free(struct imsg *m)
+{
+	ibuf_free(m->buf);
+	m->buf = NULL;
+	m->data = NULL;
+}
+
+int
+imsg_get_ibuf(struct imsg *m, struct ibuf *view)
+{
+	if (ibuf_size(m->buf) == 0) {
+		errno = EBADMSG;
+		return -1;
+	}
+	return ibuf_get_ibuf(m->buf, ibuf_size(m->buf), view);
+}
+
+int
+imsg_get_data(struct imsg *m, void *data, size_t len)
+{
+	if (len == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (ibuf_size(m->buf) != len) {
+		errno = EBADMSG;
+		return -1;
+	}
+	return ibuf_get(m->buf, data, len);
+}
+
+int
+imsg_get_buf(struct imsg *m, void *data, size_t len)
+{
+	return ibuf_get(m->buf, data, len);
+}
+
+int
+imsg_get_strbuf(struct imsg *m, char *s, size_t len)
+{
+	return ibuf_get_strbuf(m->buf, s, len);
+}
+
+int
+imsg_get_fd(struct imsg *m)
+{
+	return ibuf_fd_get(m->buf);
+}
+
+size_t
+imsg_get_fds(struct imsg *m, int **fds)
+{
+	*fds = m->buf->fds;
+	return m->buf->nfds;
+}
+
+uint32_t
+imsg_get_id(struct imsg *m)
+{
+	return m->hdr.peerid;
+}
+
+size_t
+imsg_get_len(struct imsg *m)
+{
+	return ibuf_size(m->buf);
+}
+
+pid_t
+imsg_get_pid(struct imsg *m)
+{
+	return (pid_t)m->hdr.pid;
+}
+
+uint32_t
+imsg_get_type(struct imsg *m)
+{
+	return m->hdr.type;
+}
+
+/* --- sending ---------------------------------------------------------- */
+
+struct ibuf *
+imsg_create(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid,
+    size_t len)
+{
+	struct imsg_hdr h = { .type = type, .peerid = id };
+	struct ibuf *b;
+
+	if (len > ib->maxsize - IMSG_HEADER_SIZE) {
+		errno = ERANGE;
+		return NULL;
+	}
+	h.pid = (uint32_t)(pid ? pid : ib->pid);
+	if ((b = ibuf_dynamic(len + IMSG_HEADER_SIZE, ib->maxsize)) == NULL)
+		return NULL;
+	ibuf_add(b, &h, sizeof(h)); /* fits: just allocated */
+	return b;
+}
+
+int
+imsg_add(struct ibuf *msg, const void *data, size_t len)
+{
+	if (ibuf_add(msg, data, len) == -1) {
+		ibuf_free(msg);
+		return -1;
+	}
+	return (int)len;
+}
+
+/* A message has its count of descriptors behind its header from the start. */
+int
+imsg_set_fds(struct ibuf *msg, int *fds, size_t n)
+{
+	size_t body = msg->wpos - IMSG_HEADER_SIZE, i;
+	uint32_t count = (uint32_t)n;
+	int *copy;
+
+	if (n == 0)
+		return 0;
+	if (n > IMSG_MAXFDS || msg->nfds > 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	if ((copy = malloc(n * sizeof(int))) == NULL)
+		return -1;
+	if (ibuf_add_zero(msg, IMSG_COUNT_SIZE) == -1) {
+		free(copy);
+		return -1;
+	}
+	memmove(msg->buf + IMSG_HEADER_SIZE + IMSG_COUNT_SIZE,
+	    msg->buf + IMSG_HEADER_SIZE, body);
+	memcpy(msg->buf + IMSG_HEADER_SIZE, &count, sizeof(count));
+	for (i = 0; i < n; i++) {
+		copy[i] = fds[i];
+		fds[i] = -1;
+	}
+	msg->fds = copy;
+	msg->nfds = n;
+	return 0;
+}
+
+void
+imsg_close(struct imsgbuf *ib, struct ibuf *msg)
+{
+	uint32_t len = (uint32_t)msg->wpos;
+
+	if (msg->nfds > 0)
+		len |= IMSG_FD_MARK;
+	memcpy(msg->buf + offsetof(struct imsg_hdr, len), &len, sizeof(len));
+	TAILQ_INSERT_TAIL(&ib->queue, msg, entry);
+	ib->queued += ibuf_size(msg);
+	ib->nqueued++;
+}
+
+int
+imsg_composev(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid, int fd,
+    const struct iovec *iov, int iovcnt)
+{
+	struct ibuf *b;
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < iovcnt; i++) {
+		if (iov[i].iov_len > ib->maxsize) {
+			errno = ERANGE;
+			return -1;
+		}
+		len += iov[i].iov_len;
+	}
+	if ((b = imsg_create(ib, type, id, pid, len)) == NULL)
+		return -1;
+	for (i = 0; i < iovcnt; i++)
+		if (imsg_add(b, iov[i].iov_base, iov[i].iov_len) == -1)
+			return -1;
+	if (fd != -1 && imsg_set_fds(b, &fd, 1) == -1) {
+		ibuf_free(b);
+		return -1;
+	}
+	imsg_close(ib, b);
+	return 1;
+}
+
+int
+imsg_compose(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid, int fd,
+    const void *data, size_t len)
+{
+	struct iovec iov = { .iov_len = len };
+
+	memcpy(&iov.iov_base, &data, sizeof(data));
+	return imsg_composev(ib, type, id, pid, fd, &iov, 1);
+}
+
+int
+imsg_compose_ibuf(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid,
+    struct ibuf *body)
+{
+	struct ibuf *b;
+	int rc = -1;
+
+	if ((b = imsg_create(ib, type, id, pid, ibuf_size(body))) == NULL)
+		goto out;
+	if (ibuf_add_ibuf(b, body) == -1 ||
+	    imsg_set_fds(b, body->fds, body->nfds) == -1) {
+		ibuf_free(b);
+		goto out;
+	}
+	imsg_close(ib, b);
+	rc = 1;
+out:
+	ibuf_free(body);
+	return rc;
+}
+
+int
+imsg_forward(struct imsgbuf *ib, struct imsg *m)
+{
+	struct ibuf *b;
+
+	if ((b = imsg_create(ib, m->hdr.type, m->hdr.peerid, (pid_t)m->hdr.pid,
+		 ibuf_size(m->buf))) == NULL)
+		return -1;
+	if (ibuf_add_ibuf(b, m->buf) == -1 ||
+	    imsg_set_fds(b, m->buf->fds, m->buf->nfds) == -1) {
+		ibuf_free(b);
+		return -1;
+	}
+	imsg_close(ib, b);
+	return 1;
+}
+
+/* Gather queued messages up to the next one with descriptors. */
+static int
+gather(struct imsgbuf *ib, struct iovec *iov)
+{
+	struct ibuf *b;
+	int n = 0;
+
+	TAILQ_FOREACH(b, &ib->queue, entry) {
+		if (n == MAX_IOV || (n > 0 && b->nfds > 0))
+			break;
+		iov[n].iov_base = ibuf_data(b);
+		iov[n].iov_len = ibuf_size(b);
+		n++;
+	}
+	return n;
+}
+
+static void
+attach_fds(struct msghdr *mh, const struct ibuf *b, struct cmsghdr *c)
+{
+	mh->msg_control = c;
+	mh->msg_controllen = CMSG_SPACE(b->nfds * sizeof(int));
+	c->cmsg_len = CMSG_LEN(b->nfds * sizeof(int));
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(c), b->fds, b->nfds * sizeof(int));
+}
+
+/* `n' bytes were sent, and with the first one its descriptors. */
+static void
+consume(struct imsgbuf *ib, size_t n)
+{
+	struct ibuf *b;
+	size_t len;
+
+	ib->queued -= n;
+	b = TAILQ_FIRST(&ib->queue);
+	close_all(b->fds, b->nfds);
+	b->nfds = 0;
+	while (n > 0 && (b = TAILQ_FIRST(&ib->queue)) != NULL) {
+		len = ibuf_size(b);
+		if (n < len) {
+			b->rpos += n;
+			return;
+		}
+		n -= len;
+		TAILQ_REMOVE(&ib->queue, b, entry);
+		ibuf_free(b);
+		ib->nqueued--;
+	}
+}
+
+int
+imsgbuf_write(struct imsgbuf *ib)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int) * IMSG_MAXFDS)];
+	} control;
+	struct iovec iov[MAX_IOV];
+	struct ibuf *b;
+	ssize_t n;
+
+	while ((b = TAILQ_FIRST(&ib->queue)) != NULL) {
+		struct msghdr mh = { .msg_iov = iov };
+
+		mh.msg_iovlen = (size_t)gather(ib, iov);
+		if (b->nfds > 0) {
+			memset(&control, 0, sizeof(control));
+			attach_fds(&mh, b, &control.hdr);
+		}
+		if ((n = sendmsg(ib->fd, &mh, MSG_NOSIGNAL)) == -1) {
+			if (errno == EINTR)
+				continue;
+			if (errno == EAGAIN || errno == ENOBUFS)
+				return 0;
+			return -1;
+		}
+		consume(ib, (size_t)n);
+	}
+	return 0;
+}
+
+int
+imsgbuf_flush(struct imsgbuf *ib)
+{
+	while (ib->nqueued > 0)
+		if (imsgbuf_write(ib) == -1)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,18 @@
+#ifndef SANDBOX_FILTER_H
+#define SANDBOX_FILTER_H
+
+#include <stddef.h>
+#include <linux/filter.h>
+
+/* A filter, made at build time from filter_NAME.def by gen.c. */
+struct sb_filter {
+	const char *name;
+	const struct sock_filter *prog;
+	unsigned short len;
+	unsigned int nrules;
+};
+
+extern const struct sb_filter sb_filters[];
+extern const size_t sb_nfilters;
+
+#endif

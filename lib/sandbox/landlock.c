@@ -1,0 +1,62 @@
+/*
+ * Landlock: no file, no TCP, no signal or abstract socket outside, as far as
+ * the running kernel knows these rights.
+ */
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/sandbox/sandbox.h"
+
+/* Grows with the kernel; Debian's header knows the first field only. */
+struct ruleset {
+	uint64_t fs;
+	uint64_t net;
+	uint64_t scoped;
+};
+
+#define FS_EXECUTE   (1ULL << 0)
+#define VERSION_FLAG 1U
+
+/* The rights of each version: all known to that kernel. */
+static const struct {
+	size_t size;
+	struct ruleset rights;
+} abis[] = {
+	[1] = { 8, { (1ULL << 13) - 1, 0, 0 } },
+	[2] = { 8, { (1ULL << 14) - 1, 0, 0 } },
+	[3] = { 8, { (1ULL << 15) - 1, 0, 0 } },
+	[4] = { 16, { (1ULL << 15) - 1, 3, 0 } },
+	[5] = { 16, { (1ULL << 16) - 1, 3, 0 } },
+	[6] = { 24, { (1ULL << 16) - 1, 3, 3 } },
+};
+#define NABIS (long)(sizeof(abis) / sizeof(abis[0]))
+
+int
+sandbox_landlock(int keep_exec)
+{
+	struct ruleset r;
+	long abi, fd, rc;
+	int saved_errno;
+
+	abi = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
+	if (abi == -1)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? 1 : -1;
+	if (abi >= NABIS)
+		abi = NABIS - 1;
+	if (abi < 1)
+		return 1;
+	r = abis[abi].rights;
+	if (keep_exec)
+		r.fs &= ~FS_EXECUTE;
+	fd = syscall(SYS_landlock_create_ruleset, &r, abis[abi].size, 0);
+	if (fd == -1)
+		return -1;
+	rc = syscall(SYS_landlock_restrict_self, fd, 0);
+	saved_errno = errno;
+	close((int)fd);
+	errno = saved_errno;
+	return rc == 0 ? 0 : -1;
+}

@@ -1,0 +1,15 @@
+SANDBOX_SRCS = \
+	lib/sandbox/ids.c \
+	lib/sandbox/landlock.c \
+	lib/sandbox/lock.c \
+	lib/sandbox/seccomp.c \
+	$(B)/gen/filters.c
+
+SANDBOX_DEFS = $(wildcard lib/sandbox/filter_*.def)
+
+# The filters are made here and embedded: no libseccomp at run time.
+$(B)/gen/filters.c: lib/sandbox/gen.c $(SANDBOX_DEFS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -o $(B)/gen/filters lib/sandbox/gen.c \
+		-lseccomp
+	$(Q)$(B)/gen/filters >$@.tmp && mv $@.tmp $@

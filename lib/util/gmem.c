@@ -1,0 +1,172 @@
+/*
+ * Guest physical memory: a table of ranges over one sealed memfd.  The
+ * addresses asked for come from the guest or from a kernel file; nothing
+ * outside the table is ever returned.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/util/gmem.h"
+
+#define PAGE_MASK 0xfffULL
+#define LOW_RAM	  (1ULL << 20)
+
+int
+gmem_add(struct gmem *g, uint64_t gpa, uint64_t size, enum gmem_type type)
+{
+	struct gmem_range *r;
+	uint64_t end = 0;
+
+	if (g->nranges == GMEM_MAXRANGES) {
+		errno = ENOSPC;
+		return -1;
+	}
+	if (g->nranges > 0) {
+		r = &g->ranges[g->nranges - 1];
+		end = r->gpa + r->size;
+	}
+	if (size == 0 || (gpa & PAGE_MASK) || (size & PAGE_MASK) || gpa < end ||
+	    gpa > UINT64_MAX - size) {
+		errno = EINVAL;
+		return -1;
+	}
+	r = &g->ranges[g->nranges++];
+	r->gpa = gpa;
+	r->size = size;
+	r->type = type;
+	r->offset = 0;
+	if (type != GMEM_MMIO) {
+		r->offset = g->size;
+		g->size += size;
+	}
+	return 0;
+}
+
+int
+gmem_create(struct gmem *g)
+{
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	void *p;
+
+	g->base = NULL;
+	if ((g->fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING)) ==
+	    -1)
+		return -1;
+	if (ftruncate(g->fd, (off_t)g->size) == -1 ||
+	    fcntl(g->fd, F_ADD_SEALS, seals) == -1)
+		goto fail;
+	p = mmap(NULL, g->size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_NORESERVE, g->fd, 0);
+	if (p == MAP_FAILED)
+		goto fail;
+	madvise(p, g->size, MADV_DONTDUMP);
+	g->base = p;
+	return 0;
+fail:
+	gmem_fini(g);
+	return -1;
+}
+
+void
+gmem_fini(struct gmem *g)
+{
+	int saved_errno = errno;
+
+	if (g->base != NULL)
+		munmap(g->base, g->size);
+	g->base = NULL;
+	if (g->fd != -1)
+		close(g->fd);
+	g->fd = -1;
+	errno = saved_errno;
+}
+
+/* The backed range that holds `gpa', or NULL with errno. */
+static const struct gmem_range *
+lookup(const struct gmem *g, uint64_t gpa)
+{
+	const struct gmem_range *r;
+	size_t i;
+
+	for (i = 0; i < g->nranges; i++) {
+		r = &g->ranges[i];
+		if (gpa >= r->gpa && gpa - r->gpa < r->size) {
+			if (r->type == GMEM_MMIO)
+				break;
+			return r;
+		}
+	}
+	errno = EFAULT;
+	return NULL;
+}
+
+void *
+gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len)
+{
+	const struct gmem_range *r;
+
+	if (g->base == NULL || (r = lookup(g, gpa)) == NULL ||
+	    len > r->size - (gpa - r->gpa)) {
+		errno = EFAULT;
+		return NULL;
+	}
+	return g->base + r->offset + (gpa - r->gpa);
+}
+
+/* Move `len' bytes piece by piece; `to' or `from' is NULL. */
+static int
+copy(const struct gmem *g, uint64_t gpa, uint8_t *to, const uint8_t *from,
+    uint64_t len)
+{
+	const struct gmem_range *r;
+	uint64_t n, off = 0;
+	uint8_t *p;
+
+	while (off < len) {
+		if (gpa > UINT64_MAX - off ||
+		    (r = lookup(g, gpa + off)) == NULL)
+			return errno = EFAULT, -1;
+		n = r->size - (gpa + off - r->gpa);
+		if (n > len - off)
+			n = len - off;
+		if ((p = gmem_ptr(g, gpa + off, n)) == NULL)
+			return -1;
+		if (to != NULL)
+			memcpy(to + off, p, n);
+		else
+			memcpy(p, from + off, n);
+		off += n;
+	}
+	return 0;
+}
+
+int
+gmem_write(const struct gmem *g, uint64_t gpa, const void *buf, uint64_t len)
+{
+	return copy(g, gpa, NULL, buf, len);
+}
+
+int
+gmem_read(const struct gmem *g, uint64_t gpa, void *buf, uint64_t len)
+{
+	return copy(g, gpa, buf, NULL, len);
+}
+
+uint64_t
+gmem_low_end(const struct gmem *g)
+{
+	const struct gmem_range *r;
+	size_t i;
+
+	for (i = 0; i < g->nranges; i++) {
+		r = &g->ranges[i];
+		if (r->type == GMEM_RAM && r->gpa <= LOW_RAM &&
+		    r->gpa + r->size > LOW_RAM)
+			return r->gpa + r->size;
+	}
+	return 0;
+}

@@ -1,0 +1,114 @@
+/*
+ * The life of a role process: how it begins, gives up its privileges and
+ * talks to the one above.  Used by every role but the parent.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <bsd/stdlib.h>
+#include <bsd/unistd.h>
+#include <event2/event.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "proc/proc.h"
+
+#define FLUSH_MS 1000
+
+static struct peer *up; /* of this process: the log goes there */
+
+/* Before proc_up() lines are sent by hand, on the bare descriptor. */
+static void
+send_raw(struct ibuf *body)
+{
+	struct imsgbuf ib;
+	struct ibuf *b;
+
+	imsgbuf_init(&ib, PROC_CHANNEL_FD);
+	b = imsg_create(&ib, IMSG_CTL_LOG, 0, 0, MSG_HDR_LEN + ibuf_size(body));
+	if (b != NULL) {
+		if (ibuf_add_zero(b, MSG_HDR_LEN) == -1 ||
+		    ibuf_add_ibuf(b, body) == -1) {
+			ibuf_free(b);
+		} else {
+			imsg_close(&ib, b);
+			imsgbuf_write(&ib);
+		}
+	}
+	imsgbuf_clear(&ib);
+	ibuf_free(body);
+}
+
+static void
+log_up(void *arg, int prio, const char *line)
+{
+	const struct msg_hdr none = { 0 };
+	struct log_line l = { .prio = (uint32_t)prio };
+	char text[1024 + 1];
+	struct ibuf *b;
+
+	strncpy(text, line, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	l.text = text;
+	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
+		return;
+	if (log_line_put(b, &l) == -1) {
+		ibuf_free(b);
+		return;
+	}
+	if (up == NULL) {
+		send_raw(b);
+		return;
+	}
+	peer_send(up, IMSG_CTL_LOG, none, b, NULL, 0);
+	/* A last word must not wait for a loop that never turns again. */
+	if (prio <= LOG_CRIT)
+		peer_flush(up, FLUSH_MS);
+}
+
+void
+proc_init(const struct proc_args *a)
+{
+	closefrom(PROC_CHANNEL_FD + 1);
+	signal(SIGPIPE, SIG_IGN);
+	if (fcntl(PROC_CHANNEL_FD, F_SETFD, FD_CLOEXEC) == -1)
+		_exit(1); /* started by hand: there is no channel */
+	setproctitle("-vmd: %s", a->role);
+	log_init(a->role, LOG_TO_STDERR, a->verbose);
+	log_set_sink(log_up, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		fatal("PR_SET_PDEATHSIG");
+}
+
+static void
+up_closed(struct peer *p, const char *why)
+{
+	if (why != NULL) {
+		log_set_sink(NULL, NULL);
+		_exit(1);
+	}
+	_exit(0);
+}
+
+struct peer *
+proc_up(struct event_base *base, enum role above,
+    const struct msg_handler *msgs, size_t nmsgs, void *arg)
+{
+	const struct peer_conf conf = {
+		.role = above,
+		.name = above == ROLE_VMM ? "vmm" : "parent",
+		.msgs = msgs,
+		.nmsgs = nmsgs,
+		.closed = up_closed,
+		.arg = arg,
+	};
+
+	return up = peer_new(base, PROC_CHANNEL_FD, &conf);
+}

@@ -1,0 +1,215 @@
+/*
+ * Start a process: clone, wait for the parent's blessing, arrange
+ * descriptors, exec.  Used by the parent and by vmm.
+ *
+ * Between clone and exec the child makes async-signal-safe calls only.  Two
+ * pipes bind both sides: one byte lets the child go on, and an errno comes
+ * back if it does not get as far as the new program.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/sched.h>
+
+#include "lib/util/fdlist.h"
+#include "proc/proc.h"
+#include "proc/spawn.h"
+
+#define SPAWN_MAXFDS 32
+
+/* What the child needs, all made before the clone. */
+struct plan {
+	const struct spawn *s;
+	char **argv;
+	int go;	    /* a byte: go on; end of file: end */
+	int report; /* an errno; closed by the exec */
+};
+
+static void __attribute__((noreturn)) child_fail(const struct plan *pl)
+{
+	int e = errno;
+	ssize_t n = write(pl->report, &e, sizeof(e));
+
+	_exit(n == (ssize_t)sizeof(e) ? 127 : 126);
+}
+
+static void
+reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	int sig;
+
+	for (sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &sa, NULL); /* some may not: fine */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * Put everything at its place: 0-2, the channel at 3, files from 4 on.  The
+ * sources are first copied above all places, so that none is overwritten.
+ */
+static int
+arrange(const struct plan *pl, int *exe)
+{
+	const struct spawn *s = pl->s;
+	int high = PROC_CHANNEL_FD + 1 + SPAWN_MAXFDS;
+	int fds[SPAWN_MAXFDS], channel, report, null;
+	size_t i;
+
+	if ((channel = fcntl(s->channel, F_DUPFD_CLOEXEC, high)) == -1 ||
+	    (report = fcntl(pl->report, F_DUPFD_CLOEXEC, high)) == -1 ||
+	    (*exe = fcntl(s->exe, F_DUPFD_CLOEXEC, high)) == -1)
+		return -1;
+	for (i = 0; i < s->nfds; i++)
+		if ((fds[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, high)) == -1)
+			return -1;
+	if (!s->keep_stdio) {
+		if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1 ||
+		    dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
+		    dup2(null, 2) == -1)
+			return -1;
+		if (null > 2)
+			close(null);
+	}
+	if (dup2(channel, PROC_CHANNEL_FD) == -1)
+		return -1;
+	for (i = 0; i < s->nfds; i++)
+		if (dup2(fds[i], PROC_CHANNEL_FD + 1 + (int)i) == -1)
+			return -1;
+	/* The rest goes with the exec, but for what we still need. */
+	return (int)syscall(SYS_close_range,
+	    PROC_CHANNEL_FD + 1 + (unsigned int)s->nfds, ~0U,
+	    CLOSE_RANGE_CLOEXEC);
+}
+
+static void __attribute__((noreturn)) child_main(const struct plan *pl)
+{
+	const struct spawn *s = pl->s;
+	static char *no_env[] = { NULL };
+	char byte;
+	ssize_t n;
+	int exe;
+
+	while ((n = read(pl->go, &byte, 1)) == -1 && errno == EINTR)
+		;
+	if (n != 1)
+		_exit(126);
+	reset_signals();
+	if (s->child != NULL && s->child(s->arg) == -1)
+		child_fail(pl);
+	if (arrange(pl, &exe) == -1)
+		child_fail(pl);
+	syscall(SYS_execveat, exe, "", pl->argv, no_env, AT_EMPTY_PATH);
+	child_fail(pl);
+}
+
+static pid_t
+clone_child(int flags, int *pidfd)
+{
+	struct clone_args ca = {
+		.flags = (uint64_t)(unsigned int)flags | CLONE_PIDFD,
+		.pidfd = (uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &ca, sizeof(ca));
+}
+
+/* Let the child go on and wait for its exec.  0, or its errno. */
+static int
+bless(const struct spawn *s, pid_t pid, int go, int report)
+{
+	ssize_t n;
+	int e = 0;
+
+	if (s->started != NULL && s->started(pid, s->arg) == -1)
+		return errno ? errno : EINVAL;
+	if (write(go, "", 1) != 1)
+		return errno;
+	while ((n = read(report, &e, sizeof(e))) == -1 && errno == EINTR)
+		;
+	return n == (ssize_t)sizeof(e) ? e : 0;
+}
+
+static char **
+copy_argv(const char *const *argv)
+{
+	char **v;
+	size_t n;
+
+	for (n = 0; argv[n] != NULL; n++)
+		;
+	if ((v = calloc(n + 1, sizeof(*v))) != NULL)
+		memcpy(v, argv, n * sizeof(*v));
+	return v;
+}
+
+pid_t
+spawn(const struct spawn *s, int *pidfd)
+{
+	struct plan pl = { .s = s };
+	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, e = 0;
+	pid_t pid = -1;
+
+	*pidfd = -1;
+	if (s->nfds > SPAWN_MAXFDS) {
+		errno = EINVAL;
+		return -1;
+	}
+	if ((pl.argv = copy_argv(s->argv)) == NULL)
+		return -1;
+	if (pipe2(go, O_CLOEXEC) == -1 || pipe2(report, O_CLOEXEC) == -1)
+		goto out;
+	pl.go = go[0];
+	pl.report = report[1];
+	if ((pid = clone_child(s->flags, pidfd)) == 0) {
+		close(go[1]);
+		child_main(&pl);
+	}
+	if (pid == -1)
+		goto out;
+	fd_close(&report[1]);
+	e = bless(s, pid, go[1], report[0]);
+	if (e != 0) {
+		syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
+		while (waitid(P_PIDFD, (id_t)*pidfd, NULL, WEXITED) == -1 &&
+		    errno == EINTR)
+			;
+		fd_close(pidfd);
+		pid = -1;
+		errno = e;
+	}
+out:
+	fd_close(&go[0]);
+	fd_close(&go[1]);
+	fd_close(&report[0]);
+	fd_close(&report[1]);
+	free(pl.argv);
+	return pid;
+}
+
+int
+spawn_reap(int pidfd, int *status)
+{
+	siginfo_t si = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG) == -1)
+		return -1;
+	if (si.si_pid == 0)
+		return 0;
+	if (si.si_code == CLD_EXITED)
+		*status = (si.si_status & 0xff) << 8;
+	else
+		*status = (si.si_status & 0x7f) |
+		    (si.si_code == CLD_DUMPED ? 0x80 : 0);
+	return 1;
+}

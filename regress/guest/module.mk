@@ -1,0 +1,56 @@
+# Guests of our own and the tests that run them.
+#	make guest-payloads build/regress/vmrun
+GUEST_PAYLOADS = \
+	acpi \
+	emul \
+	hello \
+	pci \
+	reset \
+	rtc \
+	smp \
+	tick \
+	timer \
+	uart \
+	void
+
+GUEST_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding \
+	-mgeneral-regs-only -mno-red-zone -fcf-protection=none -fno-pic \
+	-fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fno-tree-loop-distribute-patterns -Wno-array-bounds \
+	-Iregress/guest/lib
+GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o
+
+$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+
+$(B)/guest/%.o: regress/guest/%.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
+
+$(B)/guest/%.elf: $(B)/guest/%.o $(GUEST_LIB) regress/guest/lib/guest.ld
+	$(Q)$(CC) -static -nostdlib -no-pie -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
+		-T regress/guest/lib/guest.ld -o $@ $< $(GUEST_LIB)
+
+guest-payloads: $(GUEST_PAYLOADS:%=$(B)/guest/%.elf)
+
+.PHONY: guest-payloads
+
+VMRUN_SRCS = $(sort regress/guest/vmrun.c proc/peer.c proc/spawn.c \
+	$(IMSG_SRCS) $(PROTO_SRCS) $(UTIL_SRCS))
+
+$(B)/regress/vmrun: $(VMRUN_SRCS:%.c=$(B)/obj/%.o)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie -o $@ $^ -levent_core -lbsd -lutil
+
+GUEST_TESTS += \
+	regress/guest/acpi.sh \
+	regress/guest/boot.sh \
+	regress/guest/console.sh \
+	regress/guest/emul.sh \
+	regress/guest/pause.sh \
+	regress/guest/pci.sh \
+	regress/guest/reset.sh \
+	regress/guest/smp.sh \
+	regress/guest/timer.sh

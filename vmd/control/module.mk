@@ -1,0 +1,3 @@
+CONTROL_SRCS = \
+	vmd/control/control.c \
+	vmd/control/main.c

@@ -1,0 +1,213 @@
+/*
+ * vmd: the command line.
+ *
+ * Started by a person or the system it becomes the parent; with -P, which
+ * only the parent uses, one of the other roles.  With -n it checks the
+ * configuration and ends.
+ */
+#include <bsd/unistd.h>
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util/log.h"
+#include "vmd/conf/conf.h"
+#include "vmd/roles.h"
+
+#define MAX_MACROS 64
+#ifndef VMD_LIBEXECDIR
+#define VMD_LIBEXECDIR "/usr/local/libexec"
+#endif
+#define GUEST_NAME "vmd-guest"
+
+/* What getopt(3) found. */
+struct options {
+	struct parent_args args;
+	const char *macros[MAX_MACROS + 1];
+	size_t nmacros;
+	const char *role;
+	int check;
+};
+
+static void
+usage(FILE *f)
+{
+	fprintf(f,
+	    "usage: vmd [-dnv] [-D macro=value] [-f file] [-S statedir] "
+	    "[-s socket]\n");
+}
+
+/* Names must hold when the daemon has left this directory. */
+static const char *
+absolute(const char *path)
+{
+	char cwd[PATH_MAX], *abs;
+
+	if (path[0] == '/')
+		return path;
+	if (getcwd(cwd, sizeof(cwd)) == NULL ||
+	    asprintf(&abs, "%s/%s", cwd, path) == -1)
+		err(1, "%s", path);
+	return abs;
+}
+
+static void
+add_macro(struct options *o, const char *arg)
+{
+	if (strchr(arg, '=') == NULL || arg[0] == '=')
+		errx(1, "-D %s: not name=value", arg);
+	if (o->nmacros == MAX_MACROS)
+		errx(1, "-D: more than %d macros", MAX_MACROS);
+	o->macros[o->nmacros++] = arg;
+}
+
+static void
+parse(struct options *o, int argc, char **argv)
+{
+	int ch;
+
+	while ((ch = getopt(argc, argv, "D:P:S:df:hns:v")) != -1) {
+		switch (ch) {
+		case 'D':
+			add_macro(o, optarg);
+			break;
+		case 'P':
+			o->role = optarg;
+			break;
+		case 'S':
+			o->args.statedir = absolute(optarg);
+			break;
+		case 'd':
+			o->args.debug = 1;
+			break;
+		case 'f':
+			o->args.conf = absolute(optarg);
+			o->args.ignore_missing_conf = 0;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		case 'n':
+			o->check = 1;
+			break;
+		case 's':
+			o->args.socket = absolute(optarg);
+			break;
+		case 'v':
+			o->args.verbose++;
+			break;
+		default:
+			usage(stderr);
+			exit(1);
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		exit(1);
+	}
+}
+
+static void
+complain(void *arg, int warning, const char *file, uint32_t line,
+    const char *text)
+{
+	const char *kind = warning ? "warning: " : "";
+
+	if (line != 0)
+		fprintf(stderr, "%s:%u: %s%s\n", file, line, kind, text);
+	else
+		fprintf(stderr, "%s: %s%s\n", file, kind, text);
+}
+
+static int
+check_conf(const struct options *o)
+{
+	const struct conf_opts co = {
+		.macros = o->macros,
+		.flags = CONF_DRYRUN |
+		    (o->args.ignore_missing_conf ? CONF_MISSING_OK : 0),
+		.report = complain,
+	};
+	struct conf *c;
+	int errors;
+
+	if ((c = conf_load(o->args.conf, &co)) == NULL)
+		return 1;
+	errors = conf_check(c, &co);
+	conf_free(c);
+	if (errors > 0)
+		return 1;
+	fprintf(stderr, "configuration OK\n");
+	return 0;
+}
+
+/* The program of guests: beside this one, as built, or installed. */
+static int
+open_guest_exe(void)
+{
+	char path[PATH_MAX], *slash;
+	ssize_t n;
+	int fd;
+
+	if ((n = readlink("/proc/self/exe", path, sizeof(path) - 1)) == -1)
+		err(1, "/proc/self/exe");
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL &&
+	    (size_t)(slash - path) + sizeof("/" GUEST_NAME) <= sizeof(path)) {
+		strcpy(slash, "/" GUEST_NAME);
+		if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1)
+			return fd;
+	}
+	fd = open(VMD_LIBEXECDIR "/" GUEST_NAME, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		err(1, "%s", VMD_LIBEXECDIR "/" GUEST_NAME);
+	return fd;
+}
+
+static int
+start_role(const struct options *o)
+{
+	const struct proc_args a = {
+		.role = o->role,
+		.debug = o->args.debug,
+		.verbose = o->args.verbose,
+	};
+
+	return role_main(&a);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct options o = {
+		.args = {
+			.conf = VMD_CONF,
+			.socket = VMD_SOCKET,
+			.statedir = VMD_STATEDIR,
+			.ignore_missing_conf = 1,
+		},
+	};
+
+	setproctitle_init(argc, argv, environ);
+	parse(&o, argc, argv);
+	o.args.macros = o.macros;
+	if (o.role != NULL)
+		return start_role(&o);
+	if (o.check)
+		return check_conf(&o);
+	if (geteuid() != 0)
+		errx(1, "need root privileges");
+	o.args.exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (o.args.exe == -1)
+		err(1, "/proc/self/exe");
+	o.args.guest_exe = open_guest_exe();
+	setproctitle("parent");
+	return parent_main(&o.args);
+}

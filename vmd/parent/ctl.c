@@ -1,0 +1,209 @@
+/*
+ * What only root may ask, in the parent: load, reload, reset and the
+ * verbosity of the log.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "vmd/parent/parent.h"
+
+enum {
+	RESET_VMS = 0x01,
+	RESET_SWITCHES = 0x02
+};
+
+static void
+ctl_answer(struct parent *p, struct msg *m, enum vmerr e, char *text)
+{
+	const struct vmop_result r = {
+		.err = e,
+		.text = text[0] == '\0' ? NULL : text,
+	};
+
+	ibuf_skip(&m->body, ibuf_size(&m->body));
+	answer(p, &m->hdr, e == VMERR_OK ? IMSG_CTL_OK : IMSG_CTL_FAIL, &r);
+}
+
+/* One line for each VM that a reload would add, change or remove. */
+static void
+preview(struct parent *p, struct conf *c, char *text, size_t len)
+{
+	struct conf_vm *cv;
+	struct vm *v;
+	FILE *f;
+
+	if ((f = fmemopen(text, len, "w")) == NULL)
+		return;
+	TAILQ_FOREACH(cv, &c->vms, entry) {
+		if ((v = vm_find_name(p, cv->spec->name)) == NULL)
+			fprintf(f, "add %s\n", cv->spec->name);
+		else if (cv->spec->id == 0)
+			cv->spec->id = v->spec->id;
+		if (v != NULL && !vm_spec_same(v->spec, cv->spec))
+			fprintf(f, "change %s%s\n", cv->spec->name,
+			    vm_is_up(v) ? " when it starts again" : "");
+	}
+	TAILQ_FOREACH(v, &p->vms, entry) {
+		TAILQ_FOREACH(cv, &c->vms, entry)
+			if (strcmp(cv->spec->name, v->spec->name) == 0)
+				break;
+		if (cv == NULL && v->from_config)
+			fprintf(f, "remove %s%s\n", v->spec->name,
+			    vm_is_up(v) ? " when it ends" : "");
+	}
+	fclose(f);
+	text[len - 1] = '\0';
+}
+
+int
+parent_reload(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	char text[WIRE_STR_MAX] = "";
+	struct vmop_id op = { 0 };
+	struct conf *c = NULL;
+	enum vmerr e = VMERR_OK;
+
+	if (request_cred(peer, m) == NULL)
+		return 0;
+	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1)
+		e = VMERR_BADMSG;
+	else if (!(op.flags & VMOP_DRYRUN)) {
+		log_info("reload requested");
+		if (reload(p, text, sizeof(text)) == -1)
+			e = VMERR_CONFIG;
+	} else if ((c = read_conf(p, p->args->conf,
+			p->args->ignore_missing_conf, text, sizeof(text))) ==
+	    NULL)
+		e = VMERR_CONFIG;
+	else
+		preview(p, c, text, sizeof(text));
+	conf_free(c);
+	ctl_answer(p, m, e, text);
+	vmop_id_fini(&op);
+	return 0;
+}
+
+int
+parent_load(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	char text[WIRE_STR_MAX] = "";
+	struct vmop_id op = { 0 };
+	struct conf *c = NULL;
+	enum vmerr e = VMERR_OK;
+
+	if (request_cred(peer, m) == NULL)
+		return 0;
+	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1)
+		e = VMERR_BADMSG;
+	else if (op.name == NULL || op.name[0] != '/') {
+		e = VMERR_INVALID;
+		snprintf(text, sizeof(text), "not an absolute path");
+	} else if ((c = read_conf(p, op.name, 0, text, sizeof(text))) == NULL)
+		e = VMERR_CONFIG;
+	else
+		conf_add(p, c);
+	ctl_answer(p, m, e, text);
+	vmop_id_fini(&op);
+	return 0;
+}
+
+void
+reset_check(struct parent *p)
+{
+	const struct vmop_result ok = { 0 };
+	struct request *r, *next;
+	struct vm *v;
+
+	TAILQ_FOREACH(v, &p->vms, entry)
+		if (v->doomed)
+			return;
+	TAILQ_FOREACH_SAFE(r, &p->requests, entry, next)
+		if (r->answer == IMSG_CTL_OK)
+			request_done(p, r, &ok);
+}
+
+static void
+reset_vms(struct parent *p)
+{
+	struct vm *v, *next;
+
+	ids_clear(p->ids);
+	if (ids_save(p->ids) == -1)
+		log_warn("cannot save ids");
+	TAILQ_FOREACH(v, &p->vms, entry) {
+		v->doomed = 1;
+		v->from_config = 0;
+	}
+	TAILQ_FOREACH_SAFE(v, &p->vms, entry, next) {
+		if (v->state == VMS_STOPPED)
+			vm_free(v);
+		else if (v->state != VMS_STOPPING)
+			vm_stop(v, 0, NULL);
+	}
+}
+
+int
+parent_reset(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct conf_switch *sw;
+	struct vmop_id op = { 0 };
+	char none[] = "";
+
+	if (request_cred(peer, m) == NULL)
+		return 0;
+	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1) {
+		ctl_answer(p, m, VMERR_BADMSG, none);
+		return 0;
+	}
+	log_info("reset requested");
+	if (op.arg & RESET_SWITCHES && p->conf != NULL)
+		while ((sw = TAILQ_FIRST(&p->conf->switches)) != NULL) {
+			TAILQ_REMOVE(&p->conf->switches, sw, entry);
+			free(sw->name);
+			free(sw->ifname);
+			free(sw->group);
+			free(sw->file);
+			free(sw);
+		}
+	/* Answered when the last one is gone: then a load finds none. */
+	if (request_new(p, &m->hdr, IMSG_CTL_OK, NULL) == NULL)
+		ctl_answer(p, m, VMERR_FAILED, none);
+	if (op.arg & RESET_VMS)
+		reset_vms(p);
+	reset_check(p);
+	vmop_id_fini(&op);
+	return 0;
+}
+
+int
+parent_verbose(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct vmop_id op = { 0 };
+	struct msg_hdr none = { 0 };
+	enum vmerr e = VMERR_OK;
+	char text[] = "";
+	int i;
+
+	if (request_cred(peer, m) == NULL)
+		return 0;
+	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1 ||
+	    op.arg > 2) {
+		e = VMERR_BADMSG;
+	} else {
+		p->verbose = (int)op.arg;
+		log_set_verbose(p->verbose);
+		for (i = 0; i < NCHILDREN; i++)
+			child_send_id(&p->children[i], IMSG_CTL_VERBOSE, none,
+			    &op, NULL);
+	}
+	ctl_answer(p, m, e, text);
+	vmop_id_fini(&op);
+	return 0;
+}

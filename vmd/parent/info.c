@@ -1,0 +1,212 @@
+/*
+ * What `vmctl status' and `vmctl host' show, answered by the parent alone.
+ *
+ * Everybody may list all VMs, but paths, settings and causes of a VM are
+ * shown only to those who may operate it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "vmd/parent/parent.h"
+
+#define END_DATA IMSG_VMDOP_GET_INFO_VM_END_DATA
+
+/* Resident bytes of a process; 0 if that cannot be seen. */
+static uint64_t
+resident(pid_t pid)
+{
+	unsigned long long size, pages = 0;
+	char path[64];
+	FILE *f;
+
+	if (pid <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return 0;
+	if (fscanf(f, "%llu %llu", &size, &pages) != 2)
+		pages = 0;
+	fclose(f);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A spec with what everybody may see. */
+static struct vm_spec *
+public_spec(const struct vm_spec *s)
+{
+	struct vm_spec *n;
+
+	if ((n = vm_spec_new(s->name)) == NULL)
+		return NULL;
+	n->id = s->id;
+	n->cpus = s->cpus;
+	n->memory = s->memory;
+	n->uid = s->uid;
+	n->gid = s->gid;
+	n->flags = s->flags & VMF_DISABLED;
+	return n;
+}
+
+static void
+fill(struct vm *v, int details, struct vm_info *i)
+{
+	static char changed[] = "changed in the configuration";
+	static char removed[] = "removed from the configuration";
+
+	memset(i, 0, sizeof(*i));
+	i->state = v->state;
+	i->pid = v->pid;
+	i->resident = resident(v->pid);
+	i->run_uid = v->run_uid;
+	i->started = v->started;
+	i->exit = v->exit;
+	i->tty = v->tty;
+	if (!details)
+		return;
+	i->exit_text = v->exit_text;
+	i->error = v->error;
+	if (v->next != NULL)
+		i->pending = changed;
+	else if (vm_is_up(v) && !v->from_config && v->spec->file != NULL)
+		i->pending = removed;
+}
+
+static int
+send_info(struct peer *peer, struct msg_hdr hdr, struct vm *v, int details)
+{
+	const struct vm_spec *s = v->run != NULL ? v->run : v->spec;
+	struct vm_info i;
+	struct ibuf *b;
+	int rc = -1;
+
+	fill(v, details, &i);
+	i.spec = details ? vm_spec_copy(s) : public_spec(s);
+	if (i.spec == NULL)
+		return -1;
+	i.spec->id = v->spec->id;
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) != NULL &&
+	    vm_info_put(b, &i) == 0) {
+		rc = peer_send(peer, IMSG_VMDOP_GET_INFO_VM_DATA, hdr, b, NULL,
+		    0);
+		b = NULL;
+	}
+	ibuf_free(b);
+	vm_spec_free(i.spec);
+	return rc;
+}
+
+/* Those that run first, then the others, both in order of definition. */
+static int
+send_all(struct peer *peer, struct msg_hdr hdr, const struct cred *c)
+{
+	struct parent *p = parent_of(peer);
+	struct vm *v;
+	int up;
+
+	for (up = 1; up >= 0; up--)
+		TAILQ_FOREACH(v, &p->vms, entry)
+			if (vm_is_up(v) == up &&
+			    send_info(peer, hdr, v,
+				vm_may_operate(v, c) == VMERR_OK) == -1)
+				return -1;
+	return 0;
+}
+
+int
+parent_get_info_vm_request(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	const struct cred *c;
+	struct vmop_id op;
+	struct vm *v = NULL;
+	enum vmerr e = VMERR_OK;
+	int rc = 0;
+
+	if ((c = request_cred(peer, m)) == NULL)
+		return 0;
+	memset(&op, 0, sizeof(op));
+	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1) {
+		request_refuse(p, m, VMERR_BADMSG);
+		vmop_id_fini(&op);
+		return 0;
+	}
+	if (op.name == NULL || op.name[0] == '\0')
+		rc = send_all(peer, m->hdr, c);
+	else if ((v = vm_find(p, op.name)) == NULL)
+		e = VMERR_NOTFOUND;
+	else
+		rc = send_info(peer, m->hdr, v,
+		    vm_may_operate(v, c) == VMERR_OK);
+	if (rc == -1)
+		e = VMERR_FAILED;
+	answer_fail(p, &m->hdr, END_DATA, e, "%s", vmerr_text(e));
+	vmop_id_fini(&op);
+	return 0;
+}
+
+static void
+send_host(struct parent *p, const struct msg_hdr *hdr)
+{
+	struct peer *control = p->children[CHILD_CONTROL].peer;
+	struct ibuf *b;
+
+	if (control == NULL || hdr->reqid == 0)
+		return;
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    host_info_put(b, &p->host) == -1) {
+		ibuf_free(b);
+		answer_fail(p, hdr, IMSG_CTL_FAIL, VMERR_FAILED, "no memory");
+		return;
+	}
+	peer_send(control, IMSG_CTL_HOST_RESPONSE, *hdr, b, NULL, 0);
+}
+
+int
+parent_host_request(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+
+	if (request_cred(peer, m) == NULL)
+		return 0;
+	if (wire_end(&m->body) == -1)
+		request_refuse(p, m, VMERR_BADMSG);
+	else if (p->host.caps != NULL)
+		send_host(p, &m->hdr);
+	else if (request_new(p, &m->hdr, IMSG_CTL_HOST_RESPONSE, NULL) == NULL)
+		answer_fail(p, &m->hdr, IMSG_CTL_FAIL, VMERR_FAILED,
+		    "no memory");
+	return 0;
+}
+
+/* vmm reports the host once, after its probe guest has run. */
+int
+parent_host_response(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct request *r, *next;
+	struct host_info h;
+
+	memset(&h, 0, sizeof(h));
+	if (host_info_get(&m->body, &h) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1 || h.caps == NULL) {
+		host_info_fini(&h);
+		return -1;
+	}
+	host_info_fini(&p->host);
+	p->host = h;
+	if (h.kind != NULL)
+		log_from("host", LOG_INFO, h.kind);
+	TAILQ_FOREACH_SAFE(r, &p->requests, entry, next)
+		if (r->answer == IMSG_CTL_HOST_RESPONSE) {
+			send_host(p, &r->hdr);
+			request_free(p, r);
+		}
+	return 0;
+}

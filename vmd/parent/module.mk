@@ -1,0 +1,65 @@
+# The parent, and the opener, which opens files for it.
+PARENT_SRCS = \
+	vmd/parent/children.c \
+	vmd/parent/console.c \
+	vmd/parent/cred.c \
+	vmd/parent/ctl.c \
+	vmd/parent/files.c \
+	vmd/parent/ids.c \
+	vmd/parent/info.c \
+	vmd/parent/open.c \
+	vmd/parent/open_msg.c \
+	vmd/parent/opener.c \
+	vmd/parent/parent.c \
+	vmd/parent/pause.c \
+	vmd/parent/perm.c \
+	vmd/parent/pty.c \
+	vmd/parent/reload.c \
+	vmd/parent/request.c \
+	vmd/parent/request_start.c \
+	vmd/parent/restart.c \
+	vmd/parent/rootsafe.c \
+	vmd/parent/shutdown.c \
+	vmd/parent/socket.c \
+	vmd/parent/stagger.c \
+	vmd/parent/start.c \
+	vmd/parent/state.c \
+	vmd/parent/statedir.c \
+	vmd/parent/stop.c \
+	vmd/parent/vms.c
+
+UNIT += opener_test
+opener_test_SRCS = vmd/parent/rootsafe.c lib/util/fdlist.c
+
+UNIT += opener_proc_test
+opener_proc_test_SRCS = \
+	vmd/parent/cred.c \
+	vmd/parent/open.c \
+	vmd/parent/open_msg.c \
+	vmd/parent/opener.c \
+	vmd/parent/perm.c \
+	vmd/parent/rootsafe.c \
+	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
+	proc/peer.c proc/proc.c proc/spawn.c
+opener_proc_test_LIBS = -lbsd -levent_core
+
+UNIT += perm_test
+perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
+
+UNIT += restart_test
+restart_test_SRCS = vmd/parent/restart.c
+
+UNIT += state_test
+state_test_SRCS = vmd/parent/state.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
+state_test_LIBS = -lbsd -levent_core
+
+UNIT += state_ids_test
+state_ids_test_SRCS = vmd/parent/ids.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
+state_ids_test_LIBS = -lbsd -levent_core
+
+# The real parent with children that the test plays.
+UNIT += parent_badpeer_test
+parent_badpeer_test_SRCS = \
+	$(filter-out vmd/parent/opener.c,$(PARENT_SRCS)) \
+	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) proc/peer.c
+parent_badpeer_test_LIBS = -lbsd -levent_core

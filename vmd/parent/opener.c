@@ -1,0 +1,127 @@
+/*
+ * The opener: a process that opens one file and ends.
+ *
+ * Started by the parent for each name that somebody else chose.  It becomes
+ * that person before it looks at the name, so a name can reach nothing that
+ * the person could not open, and an open(2) that never returns holds up
+ * nobody but this process, which the parent kills.
+ */
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "vmd/parent/opener.h"
+#include "vmd/roles.h"
+
+/* For good: real, effective and saved, and all groups. */
+static int
+become(const struct cred *c)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (setrlimit(RLIMIT_CORE, &none) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    setgroups(c->ngroups, c->groups) == -1 ||
+	    setresgid(c->gid, c->gid, c->gid) == -1 ||
+	    setresuid(c->uid, c->uid, c->uid) == -1 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
+		return -1;
+	if (c->uid != 0 && (setuid(0) != -1 || getuid() != c->uid)) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+static int
+open_as(const struct open_msg *m)
+{
+	int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+	if (become(m->who) == -1) {
+		log_warn("opener: cannot become user %u", m->who->uid);
+		return -1;
+	}
+	if (m->how == OPEN_APPEND)
+		return open(m->path, flags | O_WRONLY | O_APPEND | O_CREAT,
+		    0600);
+	return open(m->path, flags | O_RDONLY);
+}
+
+/* The descriptor, or -1 with a text in `why'. */
+static int
+open_one(const struct open_msg *m, char *why, size_t len)
+{
+	int fd;
+
+	why[0] = '\0';
+	if (m->trusted) {
+		fd = open_rootsafe(m->path, (enum open_how)m->how, why, len);
+		if (fd != -1)
+			return fd;
+		/* Not root's alone: then as the owner, if that is not root. */
+		if (why[0] == '\0' || m->who->uid == 0)
+			goto fail;
+	}
+	if ((fd = open_as(m)) != -1)
+		return fd;
+	why[0] = '\0';
+fail:
+	if (why[0] == '\0')
+		strncat(why, strerror(errno), len - 1);
+	return -1;
+}
+
+static int
+opener_open_request(struct peer *p, struct msg *m)
+{
+	struct vmop_result r = { 0 };
+	struct open_msg om;
+	struct ibuf *b;
+	char why[WIRE_STR_MAX];
+	int fd;
+
+	if (open_msg_get(&m->body, &om) == -1)
+		return -1;
+	if ((fd = open_one(&om, why, sizeof(why))) == -1) {
+		r.err = VMERR_FAILED;
+		r.text = why;
+	}
+	open_msg_fini(&om);
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    vmop_result_put(b, &r) == -1)
+		_exit(1);
+	if (peer_send(p, IMSG_OPEN_RESPONSE, m->hdr, b, &fd, fd != -1) == -1 ||
+	    peer_flush(p, OPEN_TIMEOUT * 1000) == -1)
+		_exit(1);
+	_exit(0);
+}
+
+static const struct msg_handler opener_msgs[] = {
+	{ IMSG_OPEN_REQUEST, ROLE_PARENT, opener_open_request },
+};
+
+int
+opener_main(const struct proc_args *a)
+{
+	struct event_base *base;
+
+	proc_init(a);
+	if ((base = event_base_new()) == NULL)
+		fatal("event_base_new");
+	if (proc_up(base, ROLE_PARENT, opener_msgs, 1, NULL) == NULL)
+		fatal("proc_up");
+	event_base_dispatch(base);
+	return 1;
+}

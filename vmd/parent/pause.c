@@ -1,0 +1,91 @@
+/*
+ * Pause and unpause, in the parent.  The state changes when the guest
+ * process has confirmed, not before.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "vmd/parent/parent.h"
+
+static enum vmerr
+check(const struct vm *v, int pausing)
+{
+	switch (v->state) {
+	case VMS_RUNNING:
+		return pausing ? VMERR_OK : VMERR_NOTPAUSED;
+	case VMS_PAUSED:
+		return pausing ? VMERR_PAUSED : VMERR_OK;
+	case VMS_STOPPING:
+		return VMERR_STOPPING;
+	default:
+		return VMERR_NOTRUNNING;
+	}
+}
+
+static enum vmerr
+forward(struct vm *v, const struct msg *m)
+{
+	struct parent *p = v->parent;
+	struct vmop_id op = {
+		.name = v->spec->name,
+		.id = v->spec->id,
+		.generation = v->generation,
+	};
+	struct msg_hdr h = { 0 };
+	struct request *r;
+
+	if ((r = request_new(p, &m->hdr, answer_type(m->type), v)) == NULL)
+		return VMERR_FAILED;
+	r->at_vmm = 1;
+	h.reqid = r->id;
+	if (child_send_id(&p->children[CHILD_VMM], m->type, h, &op, NULL) == 0)
+		return VMERR_OK;
+	request_free(p, r);
+	return VMERR_GONE;
+}
+
+int
+parent_pause_vm(struct peer *peer, struct msg *m)
+{
+	struct vmop_id op;
+	struct vm *v;
+	enum vmerr e;
+
+	if ((v = request_vm(peer, m, &op)) == NULL)
+		return 0;
+	if ((e = check(v, m->type == IMSG_VMDOP_PAUSE_VM)) == VMERR_OK)
+		e = forward(v, m);
+	if (e != VMERR_OK)
+		answer_fail(v->parent, &m->hdr, answer_type(m->type), e, "%s",
+		    vmerr_text(e));
+	vmop_id_fini(&op);
+	return 0;
+}
+
+/* Note the new state; parent_result() passes the answer on. */
+int
+parent_pause_vm_response(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct request *r = request_find(p, m->hdr.reqid);
+	int pausing = m->type == IMSG_VMDOP_PAUSE_VM_RESPONSE;
+	struct vmop_result res;
+	struct ibuf body;
+	struct vm *v;
+
+	ibuf_from_ibuf(&body, &m->body); /* they are read again */
+	if (vmop_result_get(&body, &res) == -1)
+		return -1;
+	if (res.err == VMERR_OK && r != NULL && r->answer == m->type &&
+	    (v = vm_by_id(p, r->vm)) != NULL &&
+	    v->generation == r->generation &&
+	    v->state == (pausing ? VMS_RUNNING : VMS_PAUSED)) {
+		vm_event(v, pausing ? EV_PAUSE : EV_UNPAUSE);
+		log_info("%s: %s, id %u", v->spec->name,
+		    pausing ? "paused" : "unpaused", v->spec->id);
+	}
+	vmop_result_fini(&res);
+	return parent_result(peer, m);
+}

@@ -1,0 +1,254 @@
+/*
+ * The configuration in the parent.  A file is read and checked as a whole;
+ * then it is applied, or nothing changes.  Running guests are never touched
+ * by it; what it says about them holds when they start again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "lib/util/log.h"
+#include "vmd/parent/parent.h"
+
+/* Where complaints about a configuration go: the log, and to who asked. */
+struct complaints {
+	struct parent *parent;
+	char *text; /* the first error */
+	size_t len;
+};
+
+static void
+complain(void *arg, int warning, const char *file, uint32_t line,
+    const char *text)
+{
+	struct complaints *c = arg;
+	char where[32] = "";
+
+	if (line != 0)
+		snprintf(where, sizeof(where), ":%u", line);
+	log_warnx("%s%s: %s%s", file, where, warning ? "warning: " : "", text);
+	if (!warning && c->len > 0 && c->text[0] == '\0')
+		snprintf(c->text, c->len, "%s%s: %s", file, where, text);
+}
+
+static int
+known_switch(void *arg, const char *name)
+{
+	const struct complaints *c = arg;
+	const struct conf_switch *sw;
+
+	if (c->parent->conf != NULL)
+		TAILQ_FOREACH(sw, &c->parent->conf->switches, entry)
+			if (strcmp(sw->name, name) == 0)
+				return 1;
+	return 0;
+}
+
+/* Is an id that `c' fixes taken by another VM that we know? */
+static int
+check_ids(struct parent *p, const struct conf *c, char *why, size_t len)
+{
+	const struct conf_vm *cv;
+	const struct vm *v;
+
+	TAILQ_FOREACH(cv, &c->vms, entry) {
+		if (cv->spec->id == 0 ||
+		    (v = vm_by_id(p, cv->spec->id)) == NULL ||
+		    strcmp(v->spec->name, cv->spec->name) == 0 || !vm_is_up(v))
+			continue;
+		snprintf(why, len, "%s:%u: id %u is that of the running %s",
+		    cv->spec->file, cv->spec->line, cv->spec->id,
+		    v->spec->name);
+		log_warnx("%s", why);
+		return -1;
+	}
+	return 0;
+}
+
+struct conf *
+read_conf(struct parent *p, const char *path, int missing_ok, char *why,
+    size_t len)
+{
+	struct complaints co = { .parent = p, .text = why, .len = len };
+	struct conf_opts o = {
+		.macros = p->args->macros,
+		.flags = missing_ok ? CONF_MISSING_OK : 0,
+		.report = complain,
+		.arg = &co,
+		.known_switch = known_switch,
+	};
+	struct conf *c;
+
+	why[0] = '\0';
+	if ((c = conf_load(path, &o)) == NULL) {
+		if (why[0] == '\0')
+			snprintf(why, len, "%s: %s", path, strerror(errno));
+		return NULL;
+	}
+	if (conf_check(c, &o) > 0 || check_ids(p, c, why, len) == -1) {
+		conf_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* The ids that the file fixes first, then the others. */
+static void
+assign_ids(struct parent *p)
+{
+	struct vm *v, *next;
+	int fixed;
+
+	for (fixed = 1; fixed >= 0; fixed--)
+		TAILQ_FOREACH_SAFE(v, &p->vms, entry, next) {
+			if (v->spec->id != 0 || (v->want_id != 0) != fixed)
+				continue;
+			if (vm_assign_id(v) == 0)
+				continue;
+			log_warn("%s: no id", v->spec->name);
+			vm_free(v);
+		}
+	if (ids_save(p->ids) == -1)
+		log_warn("cannot save ids");
+}
+
+/* A new definition of a known VM; one that is up takes it later. */
+static void
+redefine(struct vm *v, struct vm_spec *spec)
+{
+	v->from_config = 1;
+	vm_spec_free(v->next);
+	v->next = NULL;
+	if (!vm_is_up(v)) {
+		v->want_id = spec->id;
+		spec->id = 0;
+		vm_spec_free(v->spec);
+		v->spec = spec;
+		return;
+	}
+	spec->id = v->spec->id;
+	if (vm_spec_same(v->spec, spec))
+		vm_spec_free(spec);
+	else
+		v->next = spec;
+}
+
+/* Take over one definition; the VM moves to the end of the list. */
+static struct vm *
+take_vm(struct parent *p, struct conf_vm *cv)
+{
+	struct vm_spec *spec = cv->spec;
+	struct vm *v;
+
+	if ((v = vm_find_name(p, spec->name)) != NULL && v->doomed)
+		return NULL;
+	cv->spec = NULL;
+	if (v == NULL) {
+		if ((v = vm_new(p, spec, 1)) == NULL)
+			log_warn("VM not registered");
+		return v;
+	}
+	redefine(v, spec);
+	TAILQ_REMOVE(&p->vms, v, entry);
+	TAILQ_INSERT_TAIL(&p->vms, v, entry);
+	return v;
+}
+
+/* Forget what does not run; what runs and is gone ends when it ends. */
+static void
+drop(struct vm *v)
+{
+	v->from_config = 0;
+	if (v->state == VMS_WAITING)
+		vm_cancel(v);
+	else if (v->state == VMS_STOPPED)
+		vm_free(v);
+}
+
+static int
+in_conf(const struct conf *c, const char *name)
+{
+	const struct conf_vm *cv;
+
+	TAILQ_FOREACH(cv, &c->vms, entry)
+		if (strcmp(cv->spec->name, name) == 0)
+			return 1;
+	return 0;
+}
+
+/* Who is to be started, and who not any more. */
+static void
+queue_all(struct parent *p)
+{
+	struct vm *v, *next;
+
+	TAILQ_FOREACH_SAFE(v, &p->vms, entry, next) {
+		if (!v->from_config)
+			continue;
+		if (v->spec->flags & VMF_DISABLED) {
+			if (v->state == VMS_WAITING)
+				vm_cancel(v);
+		} else if (v->state == VMS_STOPPED) {
+			vm_event(v, EV_QUEUE);
+		}
+	}
+}
+
+int
+conf_apply(struct parent *p, struct conf *c)
+{
+	struct conf_vm *cv;
+	struct vm *v, *next;
+
+	TAILQ_FOREACH_SAFE(v, &p->vms, entry, next)
+		if (v->from_config && !in_conf(c, v->spec->name))
+			drop(v);
+	TAILQ_FOREACH(cv, &c->vms, entry)
+		take_vm(p, cv);
+	assign_ids(p);
+	queue_all(p);
+	conf_free(p->conf);
+	p->conf = c;
+	if (p->sock.fd != -1 &&
+	    ctlsock_chown(&p->sock, c->socket_uid, c->socket_gid) == -1)
+		log_warn("%s: owner", p->sock.path);
+	stagger_start(p);
+	return 0;
+}
+
+/* As a reload, but only what is new; the settings in use stay. */
+void
+conf_add(struct parent *p, struct conf *c)
+{
+	struct complaints co = { .parent = p };
+	struct conf_switch *sw, *snext;
+	struct conf_vm *cv;
+	struct vm *v;
+
+	TAILQ_FOREACH_SAFE(sw, &c->switches, entry, snext)
+		if (!known_switch(&co, sw->name)) {
+			TAILQ_REMOVE(&c->switches, sw, entry);
+			TAILQ_INSERT_TAIL(&p->conf->switches, sw, entry);
+		}
+	TAILQ_FOREACH(cv, &c->vms, entry) {
+		if (vm_find_name(p, cv->spec->name) != NULL)
+			continue;
+		if ((v = take_vm(p, cv)) != NULL &&
+		    !(v->spec->flags & VMF_DISABLED))
+			vm_event(v, EV_QUEUE);
+	}
+	assign_ids(p);
+	conf_free(c);
+	stagger_start(p);
+}
+
+int
+reload(struct parent *p, char *why, size_t len)
+{
+	struct conf *c;
+
+	c = read_conf(p, p->args->conf, p->args->ignore_missing_conf, why, len);
+	return c == NULL ? -1 : conf_apply(p, c);
+}

@@ -1,0 +1,317 @@
+/*
+ * Ending a VM, in the parent: asking it to, what follows when its process
+ * was reaped, and the end of all of them when the daemon ends.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "vmd/parent/opener.h"
+#include "vmd/parent/parent.h"
+
+#define EVENT	 IMSG_VMDOP_TERMINATE_VM_EVENT
+#define RESPONSE IMSG_VMDOP_TERMINATE_VM_RESPONSE
+
+/* Ask vmm; `hdr' gets its answer. */
+static int
+send_stop(struct vm *v, int force, const struct msg_hdr *hdr)
+{
+	struct parent *p = v->parent;
+	struct child *vmm = &p->children[CHILD_VMM];
+	struct vmop_id op = {
+		.name = v->spec->name,
+		.flags = force ? VMOP_FORCE : 0,
+		.id = v->spec->id,
+		.generation = v->generation,
+	};
+	struct msg_hdr h = { 0 };
+	struct request *r;
+
+	if ((r = request_new(p, hdr, RESPONSE, v)) == NULL)
+		return -1;
+	r->at_vmm = 1;
+	h.reqid = r->id;
+	if (child_send_id(vmm, IMSG_VMDOP_TERMINATE_VM_REQUEST, h, &op, NULL) ==
+	    0)
+		return 0;
+	request_free(p, r);
+	return -1;
+}
+
+/* A paused guest cannot see its power button. */
+static void
+wake(struct vm *v)
+{
+	struct parent *p = v->parent;
+	struct vmop_id op = {
+		.name = v->spec->name,
+		.id = v->spec->id,
+		.generation = v->generation,
+	};
+	struct msg_hdr h = { .reqid = ++p->next_id };
+
+	child_send_id(&p->children[CHILD_VMM], IMSG_VMDOP_UNPAUSE_VM, h, &op,
+	    NULL);
+}
+
+static void
+stop_late(int fd, short ev, void *arg)
+{
+	struct vm *v = arg;
+
+	log_warnx("%s: did not stop in time, forced", v->spec->name);
+	vm_timer_clear(v);
+	if (send_stop(v, 1, NULL) == -1)
+		log_warn("%s: forced stop", v->spec->name);
+}
+
+static unsigned int
+stop_timeout(const struct vm *v)
+{
+	unsigned int t = v->run->stop_timeout;
+
+	return v->doomed && t > SHUTDOWN_GRACE ? SHUTDOWN_GRACE : t;
+}
+
+static void
+answer_ok(struct vm *v, const struct msg_hdr *hdr)
+{
+	const struct vmop_result r = {
+		.id = v->spec->id,
+		.name = v->spec->name,
+	};
+
+	answer(v->parent, hdr, RESPONSE, &r);
+}
+
+enum vmerr
+vm_stop(struct vm *v, int force, const struct msg_hdr *hdr)
+{
+	if (v->state == VMS_STOPPED)
+		return VMERR_NOTRUNNING;
+	if (v->state == VMS_STOPPING && !force)
+		return VMERR_STOPPING;
+	v->asked = 1;
+	if (v->state == VMS_WAITING) {
+		answer_ok(v, hdr);
+		vm_cancel(v);
+		return VMERR_OK;
+	}
+	if (!v->launched) {
+		answer_ok(v, hdr);
+		vm_start_failed(v, VMERR_STOPPING, "stopped while starting");
+		return VMERR_OK;
+	}
+	if (v->state == VMS_STARTING)
+		force = 1;
+	if (v->state == VMS_PAUSED && !force)
+		wake(v);
+	if (send_stop(v, force, hdr) == -1)
+		return VMERR_FAILED;
+	if (v->state != VMS_STOPPING)
+		vm_event(v, EV_STOP);
+	if (force)
+		vm_timer_clear(v);
+	else if (vm_timer_set(v, stop_timeout(v), stop_late) == -1)
+		log_warn("%s: no stop timer", v->spec->name);
+	return VMERR_OK;
+}
+
+/* Tell those who wait, and those whose request died with the guest. */
+static void
+tell(struct vm *v)
+{
+	struct parent *p = v->parent;
+	struct request *r, *next;
+	const struct vmop_result res = {
+		.id = v->spec->id,
+		.exit = v->exit,
+		.name = v->spec->name,
+		.text = v->exit_text,
+	};
+
+	TAILQ_FOREACH_SAFE(r, &p->requests, entry, next) {
+		if (r->vm != v->spec->id)
+			continue;
+		if (r->answer == EVENT)
+			request_done(p, r, &res);
+		else if (r->answer == RESPONSE)
+			request_done(p, r, &res);
+		else
+			request_fail(p, r, VMERR_GONE, "the VM ended");
+	}
+}
+
+/* It stays down: nothing of the run is left. */
+static void
+settle(struct vm *v)
+{
+	struct parent *p = v->parent;
+
+	vm_tty_close(v);
+	fdlist_close(&v->fds);
+	vm_spec_free(v->run);
+	v->run = NULL;
+	v->run_uid = 0;
+	if (!v->from_config)
+		vm_free(v);
+	else if (v->next != NULL) {
+		vm_spec_free(v->spec);
+		v->spec = v->next;
+		v->next = NULL;
+	}
+	reset_check(p);
+	shutdown_check(p);
+}
+
+void
+vm_cancel(struct vm *v)
+{
+	vm_timer_clear(v);
+	vm_event(v, EV_CANCEL);
+	tell(v);
+	settle(v);
+}
+
+static void
+after(struct vm *v, enum vmexit exit)
+{
+	const struct vm_spec *s = v->run != NULL ? v->run : v->spec;
+	enum restart_how how;
+	int asked = v->asked || v->parent->stopping;
+
+	how = restart_how(s->restart, exit, asked, s->bootdev);
+	if (how == RESTART_NOW && !restart_allowed(&v->restart, now_ms())) {
+		log_warnx("%s: reset too often", v->spec->name);
+		how = restart_by_policy(s->restart, exit) ? RESTART_LATER :
+							    RESTART_NO;
+	}
+	if (how == RESTART_NOW) {
+		vm_start(v, NULL);
+	} else if (how == RESTART_LATER) {
+		vm_tty_close(v);
+		fdlist_close(&v->fds);
+		restart_later(v,
+		    restart_delay(&v->restart,
+			v->started_ms == 0 ? 0 : now_ms() - v->started_ms));
+	} else {
+		settle(v);
+	}
+}
+
+static void
+log_end(const struct vm *v)
+{
+	if (v->exit_text != NULL)
+		log_info("%s: %s: %s", v->spec->name, vmexit_text(v->exit),
+		    v->exit_text);
+	else
+		log_info("%s: %s", v->spec->name, vmexit_text(v->exit));
+}
+
+void
+vm_ended(struct vm *v, enum vmexit exit, const char *text)
+{
+	struct request *r;
+
+	vm_timer_clear(v);
+	open_cancel(v->opening);
+	v->opening = NULL;
+	free(v->exit_text);
+	v->exit_text = text == NULL || text[0] == '\0' ? NULL : strdup(text);
+	v->exit = exit;
+	if (exit != VMEXIT_LAUNCH)
+		log_end(v);
+	/* Ended before it was up. */
+	if ((r = request_find(v->parent, v->start_req)) != NULL)
+		request_fail(v->parent, r, VMERR_GUEST,
+		    v->exit_text == NULL ? vmexit_text(exit) : v->exit_text);
+	v->start_req = 0;
+	v->pid = 0;
+	v->launched = 0;
+	v->generation = 0; /* events of this run are late from now on */
+	vm_event(v, exit == VMEXIT_LAUNCH ? EV_FAIL : EV_EXIT);
+	tell(v);
+	after(v, exit);
+}
+
+void
+vm_all_lost(struct parent *p, const char *text)
+{
+	struct vm *v, *next;
+
+	TAILQ_FOREACH_SAFE(v, &p->vms, entry, next)
+		if (v->launched)
+			vm_ended(v, VMEXIT_FAILED, text);
+}
+
+int
+parent_terminate_vm_event(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct vmop_result res;
+	struct vm *v;
+	int rc = -1;
+
+	if (vmop_result_get(&m->body, &res) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1 || res.exit >= VMEXIT_MAX)
+		goto out;
+	rc = 0;
+	v = vm_by_id(p, res.id);
+	if (v == NULL || !v->launched || v->generation != res.generation)
+		log_debug("late end of VM %u", res.id);
+	else
+		vm_ended(v, (enum vmexit)res.exit, res.text);
+out:
+	vmop_result_fini(&res);
+	return rc;
+}
+
+int
+parent_terminate_vm_request(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct request *wait = NULL;
+	struct vmop_id op;
+	struct vm *v;
+	enum vmerr e;
+
+	if ((v = request_vm(peer, m, &op)) == NULL)
+		return 0;
+	if (op.flags & VMOP_WAIT &&
+	    (wait = request_new(p, &m->hdr, EVENT, v)) == NULL)
+		e = VMERR_FAILED;
+	else
+		e = vm_stop(v, (op.flags & VMOP_FORCE) != 0,
+		    wait != NULL ? NULL : &m->hdr);
+	if (e != VMERR_OK && wait != NULL)
+		request_fail(p, wait, e, vmerr_text(e));
+	else if (e != VMERR_OK)
+		answer_fail(p, &m->hdr, RESPONSE, e, "%s", vmerr_text(e));
+	vmop_id_fini(&op);
+	return 0;
+}
+
+int
+parent_wait_vm_request(struct peer *peer, struct msg *m)
+{
+	struct vmop_id op;
+	struct vm *v;
+	enum vmerr e = VMERR_OK;
+
+	if ((v = request_vm(peer, m, &op)) == NULL)
+		return 0;
+	if (!vm_is_up(v))
+		e = VMERR_NOTRUNNING;
+	else if (request_new(v->parent, &m->hdr, EVENT, v) == NULL)
+		e = VMERR_FAILED;
+	if (e != VMERR_OK)
+		answer_fail(v->parent, &m->hdr, RESPONSE, e, "%s",
+		    vmerr_text(e));
+	vmop_id_fini(&op);
+	return 0;
+}

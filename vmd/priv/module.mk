@@ -1,0 +1,2 @@
+PRIV_SRCS = \
+	vmd/priv/priv.c

@@ -1,0 +1,27 @@
+# Devices inside the vm process.
+VMDEV_SRCS = \
+	vmd/vm/acpi_pm.c \
+	vmd/vm/bus.c \
+	vmd/vm/legacy.c \
+	vmd/vm/pci.c \
+	vmd/vm/rtc.c \
+	vmd/vm/rtc_time.c \
+	vmd/vm/timer.c \
+	vmd/vm/uart.c
+
+UNIT += acpi_pm_test bus_test legacy_test pci_test rtc_test uart_test
+acpi_pm_test_SRCS = vmd/vm/acpi_pm.c vmd/vm/bus.c vmd/vm/timer.c
+acpi_pm_test_LIBS = -Wl,--wrap=clock_gettime -levent_core
+bus_test_SRCS = vmd/vm/bus.c
+legacy_test_SRCS = vmd/vm/bus.c vmd/vm/legacy.c
+pci_test_SRCS = vmd/vm/bus.c vmd/vm/pci.c
+rtc_test_SRCS = vmd/vm/bus.c vmd/vm/rtc.c vmd/vm/rtc_time.c vmd/vm/timer.c
+rtc_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime -levent_core
+uart_test_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
+uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
+
+FUZZ += ports uart
+ports_FUZZ_SRCS = $(VMDEV_SRCS)
+ports_FUZZ_LIBS = -levent_core
+uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
+uart_FUZZ_LIBS = -levent_core

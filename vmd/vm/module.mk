@@ -1,0 +1,30 @@
+# vmd-guest: everything below vmm.  boot.mk and dev.mk name their sources.
+-include vmd/vm/boot.mk
+-include vmd/vm/dev.mk
+
+VM_SRCS = \
+	vmd/vm/console.c \
+	vmd/vm/machine.c \
+	vmd/vm/main.c \
+	vmd/vm/nores.c \
+	vmd/vm/probe.c \
+	vmd/vm/probe_guest.c \
+	vmd/vm/vm.c
+
+VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
+	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
+	$(UTIL_SRCS))
+
+# static-pie: it is started in an empty root, by descriptor.
+$(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
+		-Wl,--gc-sections -o $@ $^ $(VMBOOT_LIBS) $(SANDBOX_LIBS) \
+		-levent_core -Wl,-z,nodlopen -Wl,-u,libbsd_init_func \
+		-lbsd-ctor -lbsd -lmd
+
+UNIT += vm_console_test
+vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
+	lib/util/ring.c
+vm_console_test_LIBS = -levent_core -lbsd -lutil
+
+all: $(B)/vmd-guest

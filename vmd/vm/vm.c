@@ -1,0 +1,319 @@
+/*
+ * The vm process: one guest, from the launch message to its last words.
+ * Main thread: messages from vmm, and the end.
+ *
+ * Whatever ends a run (a device, libvmm, a message) notes the cause first
+ * and then stops the vcpus; the last vcpu wakes the main thread, which
+ * sends VM_EXIT and exits.  So the first cause wins and is told exactly
+ * once.
+ */
+#include <sys/eventfd.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bsd/unistd.h>
+
+#include "lib/proto/vminfo.h"
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "proc/proc.h"
+#include "vmd/vm/console.h"
+#include "vmd/vm/probe.h"
+#include "vmd/vm/vm.h"
+
+#define LAST_WORDS_MS 5000
+
+static const struct msg_hdr no_request = { 0, 0 };
+
+void
+vm_note(struct vm *vm, enum vmexit how, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm->exit == VMEXIT_NONE) {
+		vm->exit = how;
+		va_start(ap, fmt);
+		vsnprintf(vm->text, sizeof(vm->text), fmt, ap);
+		va_end(ap);
+	}
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Tell vmm why and be gone; the kernel frees the rest faster than we. */
+static void __attribute__((noreturn)) vm_leave(struct vm *vm)
+{
+	struct vmop_result r = { .err = VMERR_OK };
+
+	/* All vcpus are out of the guest when this returns. */
+	if (vm->vmm != NULL)
+		vmm_pause(vm->vmm);
+	console_free(vm->console);
+	pthread_mutex_lock(&vm->lock);
+	r.exit = vm->exit;
+	r.text = vm->text;
+	r.id = vm->spec->id;
+	r.generation = vm->spec->generation;
+	log_debug("ends: %s", vm->text);
+	if (peer_result(vm->up, IMSG_VMDOP_VM_EXIT, no_request, &r) == -1 ||
+	    peer_flush(vm->up, LAST_WORDS_MS) == -1)
+		_exit(1);
+	_exit(0);
+}
+
+static void
+vm_woken(evutil_socket_t fd, short what, void *arg)
+{
+	vm_leave(arg);
+}
+
+/* --- launch ----------------------------------------------------------- */
+
+static void
+vm_answer_start(struct vm *vm, const struct msg *m, enum vmerr e, char *text)
+{
+	struct vmop_result r = { .err = e, .text = text };
+
+	r.id = vm->spec->id;
+	r.generation = vm->spec->generation;
+	r.name = vm->spec->name;
+	if (peer_result(vm->up, IMSG_VMDOP_START_VM_RESPONSE, m->hdr, &r) == -1)
+		_exit(1);
+}
+
+static void __attribute__((noreturn)) vm_launch_failed(struct vm *vm)
+{
+	if (peer_flush(vm->up, LAST_WORDS_MS) == -1)
+		_exit(1);
+	_exit(0);
+}
+
+static void __attribute__((noreturn))
+vm_probe(struct vm *vm, const struct msg *m)
+{
+	char text[PROBE_TEXTLEN];
+	enum vmerr e;
+
+	e = probe_run(fdlist_get(&vm->fds, FD_KVM, 0, 0), text);
+	vm_answer_start(vm, m, e, text);
+	vm_note(vm, VMEXIT_POWEROFF, "probe done");
+	vm_leave(vm);
+}
+
+static int
+vm_start_request(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	struct vm_spec *spec;
+	char err[VM_TEXTLEN] = "";
+	enum vmerr e;
+
+	if (vm->spec != NULL)
+		return peer_fail(p, m, IMSG_VMDOP_START_VM_RESPONSE,
+		    VMERR_RUNNING, "%s", vm->spec->name);
+	if ((spec = vm_spec_get(&m->body)) == NULL)
+		return -1;
+	vm->spec = spec;
+	if (wire_get_fdlist(&m->body, &vm->fds, m->fds, m->nfds) == -1 ||
+	    wire_end(&m->body) == -1)
+		return -1;
+	setproctitle("-vmd: vm/%s", spec->name);
+	if (spec->flags & VMF_PROBE)
+		vm_probe(vm, m);
+	e = vm_build(vm, err);
+	fdlist_close(&vm->fds);
+	vm_answer_start(vm, m, e, e == VMERR_OK ? NULL : err);
+	if (e != VMERR_OK)
+		vm_launch_failed(vm);
+	if (vmm_start(vm->vmm) == -1)
+		fatal("vcpus");
+	return 0;
+}
+
+/* --- orders ----------------------------------------------------------- */
+
+static int
+vm_shutdown(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+
+	if (wire_end(&m->body) == -1)
+		return -1;
+	if (vm->vmm == NULL)
+		return 0;
+	acpi_pm_button(vm->acpi);
+	/* Held, it could never hear the button. */
+	if (vm->paused) {
+		vm->paused = 0;
+		vmm_resume(vm->vmm);
+	}
+	return 0;
+}
+
+static int
+vm_stop(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+
+	if (wire_end(&m->body) == -1)
+		return -1;
+	if (vm->vmm == NULL)
+		_exit(0);
+	vm_note(vm, VMEXIT_STOPPED, "stopped");
+	vmm_stop(vm->vmm);
+	return 0;
+}
+
+/* Read the vmop_id that these orders carry; vmm chose the VM already. */
+static int
+skip_id(struct msg *m, uint32_t *flags, uint32_t *arg)
+{
+	struct vmop_id id;
+
+	if (vmop_id_get(&m->body, &id) == -1)
+		return -1;
+	if (flags != NULL)
+		*flags = id.flags;
+	if (arg != NULL)
+		*arg = id.arg;
+	vmop_id_fini(&id);
+	return wire_end(&m->body);
+}
+
+static int
+answer(struct vm *vm, const struct msg *m, uint32_t type, enum vmerr e,
+    const char *text)
+{
+	char copy[VM_TEXTLEN];
+	struct vmop_result r = { .err = e };
+
+	r.id = vm->spec == NULL ? 0 : vm->spec->id;
+	r.generation = vm->spec == NULL ? 0 : vm->spec->generation;
+	r.name = vm->spec == NULL ? NULL : vm->spec->name;
+	if (text != NULL) {
+		snprintf(copy, sizeof(copy), "%s", text);
+		r.text = copy;
+	}
+	peer_result(vm->up, type, m->hdr, &r);
+	return 0;
+}
+
+static int
+vm_pause(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	enum vmerr e = VMERR_OK;
+
+	if (skip_id(m, NULL, NULL) == -1)
+		return -1;
+	if (vm->vmm == NULL)
+		e = VMERR_NOTRUNNING;
+	else if (vm->paused)
+		e = VMERR_PAUSED;
+	else if (vmm_pause(vm->vmm) == -1)
+		e = VMERR_GUEST;
+	else
+		vm->paused = 1;
+	return answer(vm, m, IMSG_VMDOP_PAUSE_VM_RESPONSE, e, NULL);
+}
+
+static int
+vm_unpause(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	enum vmerr e = VMERR_OK;
+
+	if (skip_id(m, NULL, NULL) == -1)
+		return -1;
+	if (vm->vmm == NULL)
+		e = VMERR_NOTRUNNING;
+	else if (!vm->paused)
+		e = VMERR_NOTPAUSED;
+	else if (vmm_resume(vm->vmm) == -1)
+		e = VMERR_GUEST;
+	else
+		vm->paused = 0;
+	return answer(vm, m, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, e, NULL);
+}
+
+static int
+vm_console_request(struct peer *p, struct msg *m)
+{
+	const uint32_t type = IMSG_CTL_CONSOLE_RESPONSE;
+	struct vm *vm = peer_arg(p);
+	uint32_t flags;
+
+	if (skip_id(m, &flags, NULL) == -1)
+		return -1;
+	if (vm->console == NULL)
+		return answer(vm, m, type, VMERR_NOTRUNNING, NULL);
+	if (m->nfds != 1)
+		return answer(vm, m, type, VMERR_BADMSG, "no socket");
+	switch (console_attach(vm->console, &m->fds[0], flags)) {
+	case -1:
+		return answer(vm, m, type, VMERR_LIMIT,
+		    errno == EMFILE ? "too many consoles" : strerror(errno));
+	case 0:
+		return answer(vm, m, type, VMERR_OK,
+		    flags & VMOP_READONLY ? NULL :
+					    "read-only: another console types");
+	default:
+		return answer(vm, m, type, VMERR_OK, NULL);
+	}
+}
+
+static int
+vm_verbose(struct peer *p, struct msg *m)
+{
+	uint32_t level;
+
+	if (skip_id(m, NULL, &level) == -1)
+		return -1;
+	log_set_verbose((int)level);
+	return 0;
+}
+
+static const struct msg_handler vm_msgs[] = {
+	{ IMSG_VMDOP_START_VM_REQUEST, ROLE_VMM, vm_start_request },
+	{ IMSG_VMDOP_VM_SHUTDOWN, ROLE_VMM, vm_shutdown },
+	{ IMSG_VMDOP_VM_STOP, ROLE_VMM, vm_stop },
+	{ IMSG_VMDOP_PAUSE_VM, ROLE_VMM, vm_pause },
+	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_VMM, vm_unpause },
+	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_VMM, vm_console_request },
+	{ IMSG_CTL_VERBOSE, ROLE_VMM, vm_verbose },
+};
+
+int
+vm_main(void)
+{
+	const struct proc_args args = { .role = "vm" };
+	static struct vm vm;
+
+	proc_init(&args);
+	/* Orders come on the channel only. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	pthread_mutex_init(&vm.lock, NULL);
+	if ((vm.base = event_base_new()) == NULL)
+		fatal("event_base_new");
+	vm.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm.wake == -1)
+		fatal("eventfd");
+	vm.wake_ev = event_new(vm.base, vm.wake, EV_READ, vm_woken, &vm);
+	if (vm.wake_ev == NULL || event_add(vm.wake_ev, NULL) == -1)
+		fatalx("event_new");
+	vm.up = proc_up(vm.base, ROLE_VMM, vm_msgs,
+	    sizeof(vm_msgs) / sizeof(vm_msgs[0]), &vm);
+	if (vm.up == NULL)
+		fatal("channel");
+	event_base_dispatch(vm.base);
+	fatalx("event loop ended");
+}
