@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -76,14 +77,20 @@ check_caps(const int *caps, size_t ncaps)
 {
 	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct d[2] = { { 0 } };
+	uint32_t have;
 	int cap;
 
 	if (syscall(SYS_capget, &h, d) == -1)
 		fatal("capget");
-	for (cap = 0; cap < 64; cap++)
-		if ((d[cap / 32].permitted & (1U << (cap % 32))) &&
-		    !wanted(cap, caps, ncaps))
+	for (cap = 0; cap < 64; cap++) {
+		have = d[cap / 32].permitted | d[cap / 32].effective |
+		    d[cap / 32].inheritable;
+		if ((have & (1U << (cap % 32))) == 0 &&
+		    prctl(PR_CAPBSET_READ, cap) != 1)
+			continue;
+		if (!wanted(cap, caps, ncaps))
 			fatalx("still has capability %d", cap);
+	}
 }
 
 void
@@ -122,14 +129,17 @@ proc_drop(const char *user, const int *caps, size_t ncaps)
 void
 proc_confine(const char *filter)
 {
-	int rc;
+	unsigned int uid = (unsigned int)getuid(); /* not to be asked later */
+	int landlock, seccomp;
 
-	if ((rc = sandbox_landlock(0)) == -1)
+	if ((landlock = sandbox_landlock(0)) == -1)
 		fatal("landlock");
-	if (rc == 1)
+	if (landlock == 1)
 		log_info("this kernel has no landlock");
-	if ((rc = sandbox_seccomp(filter, PROC_CHANNEL_FD)) == -1)
+	if ((seccomp = sandbox_seccomp(filter, PROC_CHANNEL_FD)) == -1)
 		fatal("seccomp");
-	if (rc == 1)
+	if (seccomp == 1)
 		log_info("this kernel has no seccomp");
+	proc_ready("uid %u, %s landlock, %s filter", uid,
+	    landlock == 1 ? "no" : "with", seccomp == 1 ? "no" : "with");
 }

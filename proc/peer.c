@@ -22,6 +22,8 @@
 #include "proc/peer.h"
 
 #define QUEUE_DEFAULT (16U << 20)
+#define HANGUP_S      1	 /* how often one that is paused is looked at */
+#define RETRY_MS      20 /* when too many descriptors are under way */
 
 struct peer {
 	struct peer_conf conf;
@@ -29,8 +31,12 @@ struct peer {
 	struct imsgbuf ib;
 	struct event *rd;
 	struct event *wr;
-	struct event *end; /* tells the owner, from the loop */
-	const char *why;   /* what was wrong, NULL: end of file */
+	struct event *retry;  /* writing, when the socket cannot tell when */
+	struct event *hangup; /* while paused */
+	struct event *rest;   /* of a message that has begun */
+	struct event *end;    /* tells the owner, from the loop */
+	void (*drained)(struct peer *p);
+	const char *why; /* what was wrong, NULL: end of file */
 	int ended;
 	int paused;
 	int busy; /* a handler runs */
@@ -45,12 +51,13 @@ static void peer_read(int fd, short ev, void *arg);
 static void
 release(struct peer *p)
 {
-	if (p->rd != NULL)
-		event_free(p->rd);
-	if (p->wr != NULL)
-		event_free(p->wr);
-	if (p->end != NULL)
-		event_free(p->end);
+	struct event *evs[] = { p->rd, p->wr, p->retry, p->hangup, p->rest,
+		p->end };
+	size_t i;
+
+	for (i = 0; i < sizeof(evs) / sizeof(evs[0]); i++)
+		if (evs[i] != NULL)
+			event_free(evs[i]);
 	imsgbuf_clear(&p->ib);
 	fd_close(&p->ib.fd);
 	free(p->name);
@@ -87,6 +94,9 @@ end(struct peer *p, const char *why)
 	p->why = why;
 	event_del(p->rd);
 	event_del(p->wr);
+	event_del(p->retry);
+	event_del(p->hangup);
+	event_del(p->rest);
 	event_active(p->end, EV_TIMEOUT, 0);
 }
 
@@ -100,6 +110,21 @@ want_write(struct peer *p)
 }
 
 static void
+write_failed(struct peer *p)
+{
+	const struct timeval tv = { .tv_usec = RETRY_MS * 1000 };
+
+	if (errno == ETOOMANYREFS) {
+		if (event_add(p->retry, &tv) == -1)
+			end(p, "no memory");
+		return;
+	}
+	/* If it is gone, reading finds what it still said, then EOF. */
+	if (errno != EPIPE && errno != ECONNRESET)
+		end(p, "cannot be written to");
+}
+
+static void
 peer_write(int fd, short ev, void *arg)
 {
 	struct peer *p = arg;
@@ -110,14 +135,45 @@ peer_write(int fd, short ev, void *arg)
 		end(p, "does not read");
 		return;
 	}
-	if (imsgbuf_write(&p->ib) == -1) {
-		/* It is gone; reading finds what it still said, then EOF. */
-		if (errno != EPIPE && errno != ECONNRESET)
-			end(p, "cannot be written to");
-		return;
-	}
-	if (imsgbuf_queuelen(&p->ib) > 0)
+	if (imsgbuf_write(&p->ib) == -1)
+		write_failed(p);
+	else if (imsgbuf_queuelen(&p->ib) > 0)
 		want_write(p);
+	else if (p->drained != NULL)
+		p->drained(p);
+}
+
+static void
+peer_retry(int fd, short ev, void *arg)
+{
+	peer_write(fd, EV_WRITE, arg);
+}
+
+static void
+watch_hangup(struct peer *p)
+{
+	const struct timeval tv = { .tv_sec = HANGUP_S };
+
+	if (event_add(p->hangup, &tv) == -1)
+		end(p, "no memory");
+}
+
+/*
+ * Has a paused one gone?  It is not read, so there is no EOF, and an event
+ * for it would fire for what it sent as well.
+ */
+static void
+peer_hangup(int fd, short ev, void *arg)
+{
+	struct peer *p = arg;
+	struct pollfd pfd = { .fd = p->ib.fd, .events = POLLRDHUP };
+
+	if (p->ended || !p->paused)
+		return;
+	if (poll(&pfd, 1, 0) == 1)
+		end(p, NULL);
+	else
+		watch_hangup(p);
 }
 
 static const struct msg_handler *
@@ -160,6 +216,32 @@ handle(struct peer *p, struct imsg *im)
 	return NULL;
 }
 
+/* The rest of a message is expected within its time. */
+static void
+expect_rest(struct peer *p)
+{
+	const struct timeval tv = { .tv_sec = p->conf.read_timeout };
+
+	if (p->conf.read_timeout == 0)
+		return;
+	if (p->ib.rstart == p->ib.rend)
+		event_del(p->rest);
+	else if (!event_pending(p->rest, EV_TIMEOUT, NULL) &&
+	    event_add(p->rest, &tv) == -1)
+		end(p, "no memory");
+}
+
+static void
+peer_rest(int fd, short ev, void *arg)
+{
+	struct peer *p = arg;
+
+	if (p->paused)
+		expect_rest(p); /* it may be there, only unread */
+	else
+		end(p, "message not finished");
+}
+
 static void
 dispatch(struct peer *p)
 {
@@ -168,12 +250,15 @@ dispatch(struct peer *p)
 	ssize_t n;
 
 	while (!p->gone && !p->ended && !p->paused) {
-		if ((n = imsg_get(&p->ib, &im)) == 0)
+		if ((n = imsg_get(&p->ib, &im)) == 0) {
+			expect_rest(p);
 			return;
+		}
 		if (n == -1) {
 			end(p, "malformed stream");
 			return;
 		}
+		event_del(p->rest);
 		why = handle(p, &im);
 		if (why != NULL && !p->gone) {
 			log_debug("%s: %s: %s", p->name,
@@ -255,8 +340,12 @@ peer_new(struct event_base *base, int fd, const struct peer_conf *conf)
 	p->name = strdup(conf->name);
 	p->rd = event_new(base, fd, EV_READ | EV_PERSIST, peer_read, p);
 	p->wr = event_new(base, fd, EV_WRITE, peer_write, p);
+	p->retry = event_new(base, -1, 0, peer_retry, p);
+	p->hangup = event_new(base, -1, 0, peer_hangup, p);
+	p->rest = event_new(base, -1, 0, peer_rest, p);
 	p->end = event_new(base, -1, 0, peer_ended, p);
 	if (p->name == NULL || p->rd == NULL || p->wr == NULL ||
+	    p->retry == NULL || p->hangup == NULL || p->rest == NULL ||
 	    p->end == NULL || event_add(p->rd, NULL) == -1) {
 		errno = ENOMEM;
 		goto fail;
@@ -298,6 +387,12 @@ peer_queued(const struct peer *p)
 
 	memcpy(&q, &p, sizeof(q));
 	return imsgbuf_queuebytes(&q->ib);
+}
+
+void
+peer_on_drained(struct peer *p, void (*fn)(struct peer *p))
+{
+	p->drained = fn;
 }
 
 static int
@@ -418,9 +513,13 @@ peer_pause(struct peer *p, int paused)
 	if (p->paused == paused || p->ended)
 		return;
 	p->paused = paused;
-	if (paused)
+	if (paused) {
 		event_del(p->rd);
-	else if (event_add(p->rd, NULL) == -1)
+		watch_hangup(p);
+		return;
+	}
+	event_del(p->hangup);
+	if (event_add(p->rd, NULL) == -1)
 		end(p, "no memory");
 	else
 		event_active(p->rd, EV_READ, 0);

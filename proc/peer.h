@@ -63,6 +63,7 @@ struct peer_conf {
 	void		*arg;
 	size_t		 max_queue;	/* bytes unsent before it is closed; 0: 16 MiB */
 	unsigned int	 write_timeout; /* seconds without progress; 0: none */
+	unsigned int	 read_timeout; /* seconds for one message; 0: none */
 };
 
 /* Takes `fd' (made non-blocking, close-on-exec).  NULL with errno. */
@@ -75,6 +76,8 @@ enum role	 peer_role(const struct peer *p);
 int		 peer_fd(const struct peer *p);
 /* Bytes waiting to be sent. */
 size_t		 peer_queued(const struct peer *p);
+/* Call `fn' from the loop whenever all is sent; it must not free the peer. */
+void		 peer_on_drained(struct peer *p, void (*fn)(struct peer *p));
 
 /*
  * Queue a message.  `body' (may be NULL; from ibuf_dynamic()) is freed, the
@@ -104,7 +107,7 @@ void		 peer_drain(struct peer *p);
 int		 peer_log(struct peer *p, struct msg *m);
 /* Send what is queued now, blocking at most `ms'.  0, or -1 with errno. */
 int		 peer_flush(struct peer *p, int ms);
-/* Stop and resume reading. */
+/* Stop and resume reading; an end is noticed within a second meanwhile. */
 void		 peer_pause(struct peer *p, int paused);
 
 #endif

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 #include <bsd/stdlib.h>
+#include <bsd/string.h>
 #include <bsd/unistd.h>
 #include <event2/event.h>
 
@@ -21,6 +24,7 @@
 #include "proc/proc.h"
 
 #define FLUSH_MS 1000
+#define LINE_LEN 1024 /* the most a log_line carries */
 
 static struct peer *up; /* of this process: the log goes there */
 
@@ -46,31 +50,47 @@ send_raw(struct ibuf *body)
 	ibuf_free(body);
 }
 
+/* A line for the process above; it is cut to what a line may have. */
 static void
-log_up(void *arg, int prio, const char *line)
+send_line(uint32_t type, int prio, const char *line)
 {
 	const struct msg_hdr none = { 0 };
 	struct log_line l = { .prio = (uint32_t)prio };
-	char text[1024 + 1];
+	char text[LINE_LEN + 1];
 	struct ibuf *b;
 
-	strncpy(text, line, sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
+	strlcpy(text, line, sizeof(text));
 	l.text = text;
 	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
 		return;
-	if (log_line_put(b, &l) == -1) {
+	if (log_line_put(b, &l) == -1)
 		ibuf_free(b);
-		return;
-	}
-	if (up == NULL) {
+	else if (up == NULL)
 		send_raw(b);
-		return;
-	}
-	peer_send(up, IMSG_CTL_LOG, none, b, NULL, 0);
+	else
+		peer_send(up, type, none, b, NULL, 0);
+}
+
+static void
+log_up(void *arg, int prio, const char *line)
+{
+	send_line(IMSG_CTL_LOG, prio, line);
 	/* A last word must not wait for a loop that never turns again. */
-	if (prio <= LOG_CRIT)
+	if (up != NULL && prio <= LOG_CRIT)
 		peer_flush(up, FLUSH_MS);
+}
+
+void
+proc_ready(const char *fmt, ...)
+{
+	char text[LINE_LEN] = "ready: ";
+	size_t len = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + len, sizeof(text) - len, fmt, ap);
+	va_end(ap);
+	send_line(IMSG_CTL_READY, LOG_DEBUG, text);
 }
 
 void

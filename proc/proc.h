@@ -36,9 +36,16 @@ void	proc_drop(const char *user, const int *caps, size_t ncaps);
 /*
  * The last step of a role: a Landlock domain that grants nothing and the
  * system call filter called `filter' (lib/sandbox).  A layer the kernel
- * lacks is logged; one that fails ends the process.
+ * lacks is logged; one that fails ends the process.  Reports proc_ready().
  */
 void	proc_confine(const char *filter);
+
+/*
+ * Tell the process above, after proc_up(), that this one is set up, and what
+ * it has done to itself: a CTL_READY message.
+ */
+void	proc_ready(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
 
 /*
  * The channel to the process above as a peer, with the log sink on it;

@@ -43,12 +43,13 @@ static void __attribute__((noreturn)) child_fail(const struct plan *pl)
 static void
 reset_signals(void)
 {
-	struct sigaction sa = { .sa_handler = SIG_DFL };
+	/* The kernel's own structure, SIG_DFL: libc's keeps us from 32, 33. */
+	const unsigned long dfl[4] = { 0 };
 	sigset_t none;
 	int sig;
 
-	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL); /* some may not: fine */
+	for (sig = 1; sig < NSIG; sig++) /* some may not: fine */
+		syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(dfl[0]));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -73,7 +74,8 @@ arrange(const struct plan *pl, int *exe)
 		if ((fds[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, high)) == -1)
 			return -1;
 	if (!s->keep_stdio) {
-		if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1 ||
+		/* Not close-on-exec: it may be one of the three itself. */
+		if ((null = open("/dev/null", O_RDWR)) == -1 ||
 		    dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
 		    dup2(null, 2) == -1)
 			return -1;
@@ -94,7 +96,11 @@ arrange(const struct plan *pl, int *exe)
 static void __attribute__((noreturn)) child_main(const struct plan *pl)
 {
 	const struct spawn *s = pl->s;
-	static char *no_env[] = { NULL };
+	/* Nothing of ours, but room for setproctitle(3) to write to. */
+	static char room[] = "VMD_TITLE="
+			     "                                                "
+			     "                                                ";
+	static char *env[] = { room, NULL };
 	char byte;
 	ssize_t n;
 	int exe;
@@ -108,10 +114,14 @@ static void __attribute__((noreturn)) child_main(const struct plan *pl)
 		child_fail(pl);
 	if (arrange(pl, &exe) == -1)
 		child_fail(pl);
-	syscall(SYS_execveat, exe, "", pl->argv, no_env, AT_EMPTY_PATH);
+	syscall(SYS_execveat, exe, "", pl->argv, env, AT_EMPTY_PATH);
 	child_fail(pl);
 }
 
+/*
+ * All signals are blocked in the new process: our handlers, which it has
+ * until reset_signals(), would speak to our event loop.
+ */
 static pid_t
 clone_child(int flags, int *pidfd)
 {
@@ -120,8 +130,18 @@ clone_child(int flags, int *pidfd)
 		.pidfd = (uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	sigset_t all, old;
+	int saved_errno;
+	pid_t pid;
 
-	return (pid_t)syscall(SYS_clone3, &ca, sizeof(ca));
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	if ((pid = (pid_t)syscall(SYS_clone3, &ca, sizeof(ca))) == 0)
+		return 0;
+	saved_errno = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = saved_errno;
+	return pid;
 }
 
 /* Let the child go on and wait for its exec.  0, or its errno. */

@@ -41,7 +41,7 @@ ibuf_open(size_t len)
 	return ibuf_dynamic(len, len);
 }
 
-static void
+void
 ibuf_close_fds(struct ibuf *b)
 {
 	int saved_errno = errno;

@@ -25,7 +25,6 @@
 #define KERNEL_MAXFDS	253
 #define RBUF_FIRST	4096 /* grows to what a message needs */
 #define MAX_FDSETS	8
-#define MAX_IOV		64
 
 struct imsg_fdset {
 	TAILQ_ENTRY(imsg_fdset) entry;
@@ -49,7 +48,7 @@ int
 imsgbuf_init(struct imsgbuf *ib, int fd)
 {
 	memset(ib, 0, sizeof(*ib));
-	TAILQ_INIT(&ib->queue);
+	msgbuf_init(&ib->w);
 	TAILQ_INIT(&ib->fdsets);
 	ib->maxsize = MAX_IMSGSIZE;
 	ib->pid = getpid();
@@ -88,31 +87,24 @@ drop_fdset(struct imsgbuf *ib)
 void
 imsgbuf_clear(struct imsgbuf *ib)
 {
-	struct ibuf *b;
-
-	while ((b = TAILQ_FIRST(&ib->queue)) != NULL) {
-		TAILQ_REMOVE(&ib->queue, b, entry);
-		ibuf_free(b);
-	}
+	msgbuf_clear(&ib->w);
 	while (!TAILQ_EMPTY(&ib->fdsets))
 		drop_fdset(ib);
 	free(ib->rbuf);
 	ib->rbuf = NULL;
 	ib->rsize = ib->rstart = ib->rend = 0;
-	ib->queued = 0;
-	ib->nqueued = 0;
 }
 
 uint32_t
 imsgbuf_queuelen(struct imsgbuf *ib)
 {
-	return ib->nqueued;
+	return msgbuf_queuelen(&ib->w);
 }
 
 size_t
 imsgbuf_queuebytes(struct imsgbuf *ib)
 {
-	return ib->queued;
+	return msgbuf_queuebytes(&ib->w);
 }
 
 /* --- receiving -------------------------------------------------------- */
@@ -181,7 +173,7 @@ keep_fds(struct imsgbuf *ib, const struct cmsghdr *cmsg)
 	if (len > sizeof(fds)) /* cannot be: the buffer is smaller */
 		len = sizeof(fds);
 	memcpy(fds, CMSG_DATA(cmsg), len);
-	if (ib->fdcount >= MAX_FDSETS ||
+	if (ib->fdcount >= MAX_FDSETS || len > IMSG_MAXFDS * sizeof(int) ||
 	    (set = malloc(sizeof(*set) + len)) == NULL) {
 		close_all(fds, len / sizeof(int));
 		errno = EBADMSG;
@@ -267,11 +259,19 @@ claim_fds(struct imsgbuf *ib, struct ibuf *b, uint32_t count)
 	return 0;
 }
 
-/* No complete message: descriptors without any byte are nobody's. */
+/*
+ * There is no complete message.  Descriptors come with the first byte of the
+ * one that announces them, so at most one set may be here already, and only
+ * for a message that has begun; `h' is its header if that is all there.
+ */
 static int
-nothing_yet(const struct imsgbuf *ib)
+incomplete(const struct imsgbuf *ib, const struct imsg_hdr *h)
 {
-	if (ib->rstart == ib->rend && ib->fdcount > 0) {
+	size_t least = 0, most = ib->rstart < ib->rend;
+
+	if (h != NULL)
+		least = most = (h->len & IMSG_FD_MARK) != 0;
+	if (ib->fdcount < least || ib->fdcount > most) {
 		errno = EBADMSG;
 		return -1;
 	}
@@ -287,12 +287,12 @@ imsg_get(struct imsgbuf *ib, struct imsg *m)
 	uint32_t count, len;
 
 	if (!peek_header(ib, &h))
-		return nothing_yet(ib);
+		return incomplete(ib, NULL);
 	if (!header_ok(ib, &h))
 		return -1;
 	len = h.len & ~IMSG_FD_MARK;
 	if (ib->rend - ib->rstart < len)
-		return 0;
+		return incomplete(ib, &h);
 	body = ib->rbuf + ib->rstart + IMSG_HEADER_SIZE;
 	ib->rstart += len;
 	len -= IMSG_HEADER_SIZE;
@@ -452,6 +452,12 @@ imsg_set_fds(struct ibuf *msg, int *fds, size_t n)
 		errno = EMFILE;
 		return -1;
 	}
+	for (i = 0; i < n; i++) {
+		if (fds[i] < 0) {
+			errno = EBADF;
+			return -1;
+		}
+	}
 	if ((copy = malloc(n * sizeof(int))) == NULL)
 		return -1;
 	if (ibuf_add_zero(msg, IMSG_COUNT_SIZE) == -1) {
@@ -478,9 +484,7 @@ imsg_close(struct imsgbuf *ib, struct ibuf *msg)
 	if (msg->nfds > 0)
 		len |= IMSG_FD_MARK;
 	memcpy(msg->buf + offsetof(struct imsg_hdr, len), &len, sizeof(len));
-	TAILQ_INSERT_TAIL(&ib->queue, msg, entry);
-	ib->queued += ibuf_size(msg);
-	ib->nqueued++;
+	ibuf_close(&ib->w, msg);
 }
 
 int
@@ -521,37 +525,22 @@ imsg_compose(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid, int fd,
 	return imsg_composev(ib, type, id, pid, fd, &iov, 1);
 }
 
-int
-imsg_compose_ibuf(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid,
+/* Build and queue a message: a copy of `body', and its descriptors. */
+static int
+queue_ibuf(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid,
     struct ibuf *body)
 {
 	struct ibuf *b;
-	int rc = -1;
+	size_t i, n = 0;
 
 	if ((b = imsg_create(ib, type, id, pid, ibuf_size(body))) == NULL)
-		goto out;
+		return -1;
+	for (i = 0; i < body->nfds; i++)
+		if (body->fds[i] != -1) /* not taken */
+			body->fds[n++] = body->fds[i];
+	body->nfds = n;
 	if (ibuf_add_ibuf(b, body) == -1 ||
 	    imsg_set_fds(b, body->fds, body->nfds) == -1) {
-		ibuf_free(b);
-		goto out;
-	}
-	imsg_close(ib, b);
-	rc = 1;
-out:
-	ibuf_free(body);
-	return rc;
-}
-
-int
-imsg_forward(struct imsgbuf *ib, struct imsg *m)
-{
-	struct ibuf *b;
-
-	if ((b = imsg_create(ib, m->hdr.type, m->hdr.peerid, (pid_t)m->hdr.pid,
-		 ibuf_size(m->buf))) == NULL)
-		return -1;
-	if (ibuf_add_ibuf(b, m->buf) == -1 ||
-	    imsg_set_fds(b, m->buf->fds, m->buf->nfds) == -1) {
 		ibuf_free(b);
 		return -1;
 	}
@@ -559,93 +548,35 @@ imsg_forward(struct imsgbuf *ib, struct imsg *m)
 	return 1;
 }
 
-/* Gather queued messages up to the next one with descriptors. */
-static int
-gather(struct imsgbuf *ib, struct iovec *iov)
+int
+imsg_compose_ibuf(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid,
+    struct ibuf *body)
 {
-	struct ibuf *b;
-	int n = 0;
+	int rc;
 
-	TAILQ_FOREACH(b, &ib->queue, entry) {
-		if (n == MAX_IOV || (n > 0 && b->nfds > 0))
-			break;
-		iov[n].iov_base = ibuf_data(b);
-		iov[n].iov_len = ibuf_size(b);
-		n++;
-	}
-	return n;
+	rc = queue_ibuf(ib, type, id, pid, body);
+	ibuf_free(body);
+	return rc;
 }
 
-static void
-attach_fds(struct msghdr *mh, const struct ibuf *b, struct cmsghdr *c)
+int
+imsg_forward(struct imsgbuf *ib, struct imsg *m)
 {
-	mh->msg_control = c;
-	mh->msg_controllen = CMSG_SPACE(b->nfds * sizeof(int));
-	c->cmsg_len = CMSG_LEN(b->nfds * sizeof(int));
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(c), b->fds, b->nfds * sizeof(int));
-}
-
-/* `n' bytes were sent, and with the first one its descriptors. */
-static void
-consume(struct imsgbuf *ib, size_t n)
-{
-	struct ibuf *b;
-	size_t len;
-
-	ib->queued -= n;
-	b = TAILQ_FIRST(&ib->queue);
-	close_all(b->fds, b->nfds);
-	b->nfds = 0;
-	while (n > 0 && (b = TAILQ_FIRST(&ib->queue)) != NULL) {
-		len = ibuf_size(b);
-		if (n < len) {
-			b->rpos += n;
-			return;
-		}
-		n -= len;
-		TAILQ_REMOVE(&ib->queue, b, entry);
-		ibuf_free(b);
-		ib->nqueued--;
-	}
+	ibuf_rewind(m->buf);
+	return queue_ibuf(ib, m->hdr.type, m->hdr.peerid, (pid_t)m->hdr.pid,
+	    m->buf);
 }
 
 int
 imsgbuf_write(struct imsgbuf *ib)
 {
-	union {
-		struct cmsghdr hdr;
-		char buf[CMSG_SPACE(sizeof(int) * IMSG_MAXFDS)];
-	} control;
-	struct iovec iov[MAX_IOV];
-	struct ibuf *b;
-	ssize_t n;
-
-	while ((b = TAILQ_FIRST(&ib->queue)) != NULL) {
-		struct msghdr mh = { .msg_iov = iov };
-
-		mh.msg_iovlen = (size_t)gather(ib, iov);
-		if (b->nfds > 0) {
-			memset(&control, 0, sizeof(control));
-			attach_fds(&mh, b, &control.hdr);
-		}
-		if ((n = sendmsg(ib->fd, &mh, MSG_NOSIGNAL)) == -1) {
-			if (errno == EINTR)
-				continue;
-			if (errno == EAGAIN || errno == ENOBUFS)
-				return 0;
-			return -1;
-		}
-		consume(ib, (size_t)n);
-	}
-	return 0;
+	return msgbuf_write(ib->fd, &ib->w);
 }
 
 int
 imsgbuf_flush(struct imsgbuf *ib)
 {
-	while (ib->nqueued > 0)
+	while (imsgbuf_queuelen(ib) > 0)
 		if (imsgbuf_write(ib) == -1)
 			return -1;
 	return 0;

@@ -91,10 +91,39 @@ char	*ibuf_get_string(struct ibuf *b, size_t len);
 int	 ibuf_get_strbuf(struct ibuf *b, char *s, size_t len);
 int	 ibuf_skip(struct ibuf *b, size_t len);
 
-/* The first descriptor: is there one; take it (or -1); give one. */
+/* The first descriptor: is there one; take it (or -1); give one (or -1). */
 int	 ibuf_fd_avail(struct ibuf *b);
 int	 ibuf_fd_get(struct ibuf *b);
 void	 ibuf_fd_set(struct ibuf *b, int fd);
+/* Close those that were not taken; `b' has none then. */
+void	 ibuf_close_fds(struct ibuf *b);
+
+/* --- queues of buffers on their way out ---------------------------------- */
+
+struct msgbuf {
+	TAILQ_HEAD(, ibuf) bufs;
+	size_t		 bytes;		/* to be sent */
+	uint32_t	 queued;	/* buffers to be sent */
+};
+
+/* NULL with errno; or make one that is part of something else. */
+struct msgbuf	*msgbuf_new(void);
+void		 msgbuf_init(struct msgbuf *mb);
+/* NULL is fine. */
+void		 msgbuf_free(struct msgbuf *mb);
+/* Drop all that is queued, close its descriptors. */
+void		 msgbuf_clear(struct msgbuf *mb);
+/* Buffers, and bytes, waiting to be sent. */
+uint32_t	 msgbuf_queuelen(struct msgbuf *mb);
+size_t		 msgbuf_queuebytes(struct msgbuf *mb);
+/*
+ * Send what the socket takes now; 0, also when that is nothing.  -1 with
+ * ETOOMANYREFS: too many descriptors of this user wait to be received
+ * somewhere; nothing is lost, try again later.  poll(2) does not tell when.
+ */
+int		 msgbuf_write(int fd, struct msgbuf *mb);
+/* Queue `b', which belongs to `mb' then. */
+void		 ibuf_close(struct msgbuf *mb, struct ibuf *b);
 
 /* --- messages ----------------------------------------------------------- */
 
@@ -118,11 +147,9 @@ struct imsg {
 struct imsg_fdset;
 
 struct imsgbuf {
-	TAILQ_HEAD(, ibuf) queue;	/* to be sent */
+	struct msgbuf	 w;		/* to be sent */
 	TAILQ_HEAD(, imsg_fdset) fdsets; /* received, not claimed yet */
-	size_t		 fdcount;	/* in these */
-	size_t		 queued;	/* bytes to be sent */
-	uint32_t	 nqueued;	/* messages to be sent */
+	size_t		 fdcount;	/* of these */
 	unsigned char	*rbuf;
 	size_t		 rsize;		/* allocated */
 	size_t		 rstart;	/* first byte not consumed */
@@ -144,20 +171,19 @@ int	 imsgbuf_set_maxsize(struct imsgbuf *ib, uint32_t max);
  * lost or came without a message that announces them.
  */
 int	 imsgbuf_read(struct imsgbuf *ib);
-/* Send what the socket takes now; 0, also when that is nothing. */
+/* As msgbuf_write(). */
 int	 imsgbuf_write(struct imsgbuf *ib);
 /* Send all; `fd' must be blocking. */
 int	 imsgbuf_flush(struct imsgbuf *ib);
 /* Drop everything queued and received, close its descriptors. */
 void	 imsgbuf_clear(struct imsgbuf *ib);
-/* Messages, and bytes, waiting to be sent. */
 uint32_t imsgbuf_queuelen(struct imsgbuf *ib);
 size_t	 imsgbuf_queuebytes(struct imsgbuf *ib);
 
 /*
  * Take the next complete message.  Returns its length, 0 if there is none
  * yet, or -1: ERANGE for a size out of range, EBADMSG for descriptors that
- * do not match; the connection is of no more use then.  Free with
+ * do not match or that nothing announces; the connection is of no more use then.  Free with
  * imsg_free().  imsgbuf_get() returns 1 instead of the length.
  */
 ssize_t	 imsg_get(struct imsgbuf *ib, struct imsg *m);
@@ -185,7 +211,7 @@ int	 imsg_compose(struct imsgbuf *ib, uint32_t type, uint32_t id, pid_t pid,
 	    int fd, const void *data, size_t len);
 int	 imsg_composev(struct imsgbuf *ib, uint32_t type, uint32_t id,
 	    pid_t pid, int fd, const struct iovec *iov, int iovcnt);
-/* `body' is taken in every case, with its descriptors. */
+/* `body' is taken in every case, with those descriptors not taken yet. */
 int	 imsg_compose_ibuf(struct imsgbuf *ib, uint32_t type, uint32_t id,
 	    pid_t pid, struct ibuf *body);
 /* Build one: create, add, close.  NULL with errno. */
@@ -195,12 +221,16 @@ struct ibuf *imsg_create(struct imsgbuf *ib, uint32_t type, uint32_t id,
 int	 imsg_add(struct ibuf *msg, const void *data, size_t len);
 /*
  * Move `n' descriptors into `msg', from imsg_create(); leaves -1 in `fds'.
- * EMFILE: more than IMSG_MAXFDS; then, and on ENOMEM, `fds' is untouched.
+ * EMFILE: more than IMSG_MAXFDS, or a second time; EBADF: one of them is
+ * negative.  After an error `fds' is untouched.
  */
 int	 imsg_set_fds(struct ibuf *msg, int *fds, size_t n);
 /* Queue `msg', which is gone afterwards. */
 void	 imsg_close(struct imsgbuf *ib, struct ibuf *msg);
-/* Queue a copy of `m' with its descriptors, which move. */
+/*
+ * Queue a copy of `m', with all of its body, also what was read already, and
+ * those of its descriptors, which move, that were not taken.
+ */
 int	 imsg_forward(struct imsgbuf *ib, struct imsg *m);
 
 #endif

@@ -4,3 +4,19 @@ PROTO_SRCS = \
 	lib/proto/vminfo.c \
 	lib/proto/vmspec.c \
 	lib/proto/wire.c
+
+PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c
+UNIT += vminfo_test
+vminfo_test_SRCS = $(PROTO_TEST_SRCS)
+
+UNIT += vmspec_test
+vmspec_test_SRCS = $(PROTO_TEST_SRCS)
+vmspec_test_LIBS = -Wl,--wrap=calloc,--wrap=malloc,--wrap=strdup
+
+UNIT += wire_test
+wire_test_SRCS = $(PROTO_TEST_SRCS)
+
+FUZZ += vminfo vmspec wire
+vminfo_FUZZ_SRCS = $(PROTO_TEST_SRCS)
+vmspec_FUZZ_SRCS = $(PROTO_TEST_SRCS)
+wire_FUZZ_SRCS = $(PROTO_TEST_SRCS)

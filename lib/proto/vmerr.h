@@ -36,7 +36,7 @@ const char	*vmerr_text(enum vmerr e);
 
 /*
  * Exit status of vmctl: 0 done, 1 failed, 3 not found, 4 already in that
- * state, 5 not permitted, 6 timed out.  design.md section 5.
+ * state, 5 not permitted, 6 timed out.
  */
 int	vmerr_status(enum vmerr e);
 

@@ -23,7 +23,7 @@ enum vm_state {
 	VMS_STOPPING,	/* asked to stop, or killed and not reaped yet */
 	VMS_MAX
 };
-const char	*vm_state_text(enum vm_state s);	/* behaviour.md 6.3 */
+const char	*vm_state_text(enum vm_state s);
 
 /* The answer to every request. */
 struct vmop_result {

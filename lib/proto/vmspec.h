@@ -8,7 +8,7 @@
 
 /*
  * What a VM is: the same structure from vm.conf or vmctl through parent and
- * vmm to the guest process.  behaviour.md 5.6, design.md section 5.
+ * vmm to the guest process.
  */
 
 #define VM_NAME_MAX		64	/* with the NUL */
@@ -72,7 +72,7 @@ struct nic_spec {
 	uint8_t		lladdr[6];
 };
 
-/* What an instance may set itself (allow instance); behaviour.md 4.4. */
+/* What an instance may set itself (allow instance). */
 enum {
 	INSF_BOOT	= 0x01,
 	INSF_MEMORY	= 0x02,
@@ -139,7 +139,7 @@ struct vm_spec	*vm_spec_get(struct ibuf *b);
 /*
  * NULL if `name' may name a VM, else what is wrong with it: letters,
  * digits, `.', `-', `_', not starting with one of these three, 1 to
- * VM_NAME_MAX - 1 bytes.  behaviour.md 3.3.
+ * VM_NAME_MAX - 1 bytes.
  */
 const char	*vm_name_check(const char *name);
 

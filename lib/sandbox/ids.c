@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,15 @@ sandbox_vmm_map(pid_t pid, void *arg)
 	    write_proc(pid, "gid_map", map) == -1)
 		return -1;
 	return 0;
+}
+
+/* The root we were is nobody in there, and would lose everything by exec. */
+int
+sandbox_vmm_child(void *arg)
+{
+	if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1)
+		return -1;
+	return setresuid(0, 0, 0);
 }
 
 int

@@ -17,7 +17,7 @@ struct ruleset {
 	uint64_t scoped;
 };
 
-#define FS_EXECUTE   (1ULL << 0)
+#define FS_EXEC	     ((1ULL << 0) | (1ULL << 2)) /* EXECUTE and READ_FILE */
 #define VERSION_FLAG 1U
 
 /* The rights of each version: all known to that kernel. */
@@ -50,7 +50,7 @@ sandbox_landlock(int keep_exec)
 		return 1;
 	r = abis[abi].rights;
 	if (keep_exec)
-		r.fs &= ~FS_EXECUTE;
+		r.fs &= ~FS_EXEC; /* execveat(2) opens for reading */
 	fd = syscall(SYS_landlock_create_ruleset, &r, abis[abi].size, 0);
 	if (fd == -1)
 		return -1;

@@ -56,6 +56,8 @@ void	sandbox_slot_release(uid_t id);
 int	sandbox_vmm_flags(unsigned int *lacking);
 /* spawn.started of vmm: writes uid_map, setgroups, gid_map of `pid'. */
 int	sandbox_vmm_map(pid_t pid, void *arg);
+/* spawn.child of vmm: become root of the new namespace. */
+int	sandbox_vmm_child(void *arg);
 
 /* --- any role --------------------------------------------------------- */
 
@@ -71,7 +73,7 @@ int	sandbox_empty_root(void);
 int	sandbox_lock(const char **what);
 /*
  * A Landlock domain that handles everything and grants nothing
- * (`keep_exec': all but EXECUTE).  After sandbox_lock(), before threads are
+ * (`keep_exec': all but EXECUTE and READ_FILE, which execveat(2) needs).  After sandbox_lock(), before threads are
  * made.  1 if the kernel has none, 0, or -1 with errno.
  */
 int	sandbox_landlock(int keep_exec);

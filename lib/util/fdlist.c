@@ -39,6 +39,11 @@ fdlist_add(struct fdlist *l, enum fd_kind kind, unsigned int idx,
 {
 	struct fdent *e;
 
+	if (kind <= FD_NONE || kind >= FD_KIND_MAX || idx > UINT16_MAX ||
+	    sub > UINT16_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (find(l, kind, idx, sub) < l->n) {
 		errno = EEXIST;
 		return -1;

@@ -47,8 +47,8 @@ void	fd_close(int *fd);
 
 /*
  * Take `*fd' and leave -1 there.  Returns 0, or -1 with errno EMFILE when
- * the list is full or EEXIST when that place is taken; `*fd' is untouched
- * then.
+ * the list is full, EEXIST when that place is taken or EINVAL when there is
+ * no such kind or place; `*fd' is untouched then.
  */
 int	fdlist_add(struct fdlist *l, enum fd_kind kind, unsigned int idx,
 	    unsigned int sub, int *fd);

@@ -117,43 +117,52 @@ gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len)
 	return g->base + r->offset + (gpa - r->gpa);
 }
 
-/* Move `len' bytes piece by piece; `to' or `from' is NULL. */
-static int
-copy(const struct gmem *g, uint64_t gpa, uint8_t *to, const uint8_t *from,
-    uint64_t len)
+/*
+ * Of `len' bytes at `gpa' those from `off' on that lie in one range: their
+ * address and count, or NULL with errno.
+ */
+static void *
+piece(const struct gmem *g, uint64_t gpa, uint64_t off, uint64_t len,
+    uint64_t *n)
 {
 	const struct gmem_range *r;
-	uint64_t n, off = 0;
-	uint8_t *p;
 
-	while (off < len) {
-		if (gpa > UINT64_MAX - off ||
-		    (r = lookup(g, gpa + off)) == NULL)
-			return errno = EFAULT, -1;
-		n = r->size - (gpa + off - r->gpa);
-		if (n > len - off)
-			n = len - off;
-		if ((p = gmem_ptr(g, gpa + off, n)) == NULL)
-			return -1;
-		if (to != NULL)
-			memcpy(to + off, p, n);
-		else
-			memcpy(p, from + off, n);
-		off += n;
+	if (gpa > UINT64_MAX - off || (r = lookup(g, gpa + off)) == NULL) {
+		errno = EFAULT;
+		return NULL;
 	}
-	return 0;
+	*n = r->size - (gpa + off - r->gpa);
+	if (*n > len - off)
+		*n = len - off;
+	return gmem_ptr(g, gpa + off, *n);
 }
 
 int
 gmem_write(const struct gmem *g, uint64_t gpa, const void *buf, uint64_t len)
 {
-	return copy(g, gpa, NULL, buf, len);
+	uint64_t off, n;
+	void *p;
+
+	for (off = 0; off < len; off += n) {
+		if ((p = piece(g, gpa, off, len, &n)) == NULL)
+			return -1;
+		memcpy(p, (const uint8_t *)buf + off, n);
+	}
+	return 0;
 }
 
 int
 gmem_read(const struct gmem *g, uint64_t gpa, void *buf, uint64_t len)
 {
-	return copy(g, gpa, buf, NULL, len);
+	uint64_t off, n;
+	const void *p;
+
+	for (off = 0; off < len; off += n) {
+		if ((p = piece(g, gpa, off, len, &n)) == NULL)
+			return -1;
+		memcpy((uint8_t *)buf + off, p, n);
+	}
+	return 0;
 }
 
 uint64_t

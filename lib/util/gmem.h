@@ -7,7 +7,7 @@
 /*
  * Guest physical memory: a table of ranges over one mapped memfd.  Used by
  * the vm process, its boot loaders and, later, by device processes.
- * devices.md 1.8.  Thread-safe once set up: the table does not change.
+ * Thread-safe once set up: the table does not change.
  */
 
 enum gmem_type { GMEM_RAM, GMEM_RESERVED, GMEM_MMIO };

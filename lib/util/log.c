@@ -67,10 +67,14 @@ emit(int prio, const char *line)
 void
 log_from(const char *from, int prio, const char *text)
 {
-	char enc[LINE_MAX_LEN * 4 + 1], line[sizeof(enc) + 128];
+	char cut[LINE_MAX_LEN + 1], enc[LINE_MAX_LEN * 4 + 1];
+	char line[sizeof(enc) + 128];
 	int saved_errno = errno;
 
-	strnvis(enc, text, sizeof(enc), VIS_NL | VIS_CSTYLE | VIS_NOSLASH);
+	/* All of it fits: libbsd's strnvis() writes beyond a short buffer. */
+	strncpy(cut, text, sizeof(cut) - 1);
+	cut[sizeof(cut) - 1] = '\0';
+	strnvis(enc, cut, sizeof(enc), VIS_NL | VIS_CSTYLE | VIS_NOSLASH);
 	snprintf(line, sizeof(line), "%s: %s", from, enc);
 	emit(prio & LOG_PRIMASK, line);
 	errno = saved_errno;
@@ -150,6 +154,7 @@ fatal(const char *fmt, ...)
 
 	va_start(ap, fmt);
 	vfatal(errno, fmt, ap);
+	va_end(ap);
 }
 
 void
@@ -159,4 +164,5 @@ fatalx(const char *fmt, ...)
 
 	va_start(ap, fmt);
 	vfatal(0, fmt, ap);
+	va_end(ap);
 }

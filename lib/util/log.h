@@ -4,11 +4,11 @@
 #include <stdarg.h>
 
 /*
- * One log for all processes (behaviour.md 8.3, design.md section 2).
+ * One log for all processes.
  *
  * The parent writes to syslog, or to stderr with -d.  Every other process
  * hands its lines to a sink, which sends them up the channel.  Until a sink
- * is set, lines go to stderr.  Main thread only, but for log_async().
+ * is set, lines go to stderr.  Main thread only.
  */
 
 enum { LOG_TO_STDERR, LOG_TO_SYSLOG };
@@ -26,7 +26,7 @@ int	log_get_verbose(void);
 /*
  * Write a line that came from a process below: `from' (a name known to the
  * receiver, such as "vm/web1") is put before it and the text is encoded
- * with vis(3).
+ * with vis(3); what is beyond 1024 bytes is cut off.
  */
 void	log_from(const char *from, int prio, const char *text);
 

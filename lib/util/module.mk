@@ -5,6 +5,19 @@ UTIL_SRCS = \
 	lib/util/ring.c \
 	lib/util/scaled.c
 
+UNIT += fdlist_test
+fdlist_test_SRCS = lib/util/fdlist.c
+
+UNIT += gmem_test
+gmem_test_SRCS = lib/util/gmem.c
+
+UNIT += log_test
+log_test_SRCS = lib/util/log.c
+log_test_LIBS = -lbsd
+
+UNIT += ring_test
+ring_test_SRCS = lib/util/ring.c lib/util/fdlist.c
+
 UNIT += scaled_test
 scaled_test_SRCS = lib/util/scaled.c
 scaled_test_LIBS = -lbsd

@@ -12,7 +12,6 @@
  * B K M G T P E in either case (powers of 1024), into `bytes'.  Leading
  * blanks are allowed.  Returns 0, or -1 with errno EINVAL for anything
  * else and for a negative size, ERANGE for more than INT64_MAX.
- * behaviour.md 5.6.
  */
 int	scaled_parse(const char *s, uint64_t *bytes);
 

@@ -1,6 +1,7 @@
 /*
  * Any bytes as a stream of messages: first byte: how much is written at a
- * time, second: how many descriptors come along with the first write.
+ * time, second: how many descriptors come along with the first write.  No
+ * descriptor may be left over.
  */
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 
 #include "lib/imsg/imsg.h"
 
-int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 send_some(int fd, const uint8_t *data, size_t len, int nfds)
@@ -39,6 +40,18 @@ send_some(int fd, const uint8_t *data, size_t len, int nfds)
 		abort();
 }
 
+/* The lowest free one is higher if one was left open. */
+static int
+lowest_free(void)
+{
+	int fd;
+
+	if ((fd = open("/dev/null", O_RDONLY)) == -1)
+		abort();
+	close(fd);
+	return fd;
+}
+
 static int
 receive(struct imsgbuf *ib)
 {
@@ -60,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct imsgbuf ib;
 	size_t step, n, off = 2;
-	int sv[2], nfds;
+	int sv[2], nfds, lowest = lowest_free();
 
 	if (size < 3 || size > 100000)
 		return 0;
@@ -81,5 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	imsgbuf_clear(&ib);
 	close(sv[0]);
 	close(sv[1]);
+	if (lowest_free() != lowest)
+		abort();
 	return 0;
 }

@@ -34,9 +34,9 @@ static struct cred joe = { JOE, JOE, joes_groups, 1 };
 static struct cred root = { 0, 0, NULL, 0 };
 
 struct answer {
-	int	 there;
-	int	 fd;
-	char	*why;
+	int there;
+	int fd;
+	char *why;
 };
 
 static void

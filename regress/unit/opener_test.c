@@ -113,8 +113,7 @@ plain(void **state)
 	assert_int_equal(safe(in("joes"), OPEN_READ), 0);
 	assert_string_equal(why, "joes does not belong to root");
 	assert_int_equal(safe(in("groupw"), OPEN_READ), 0);
-	assert_string_equal(why,
-	    "groupw can be written by others than root");
+	assert_string_equal(why, "groupw can be written by others than root");
 	assert_int_equal(safe(in("otherw"), OPEN_READ), 0);
 }
 

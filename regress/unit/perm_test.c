@@ -14,7 +14,14 @@
 #include "lib/proto/vmspec.h"
 #include "vmd/parent/perm.h"
 
-enum { ROOT = 0, JOE = 1000, ANN = 1001, STAFF = 50, WHEEL = 0, OTHER = 60 };
+enum {
+	ROOT = 0,
+	JOE = 1000,
+	ANN = 1001,
+	STAFF = 50,
+	WHEEL = 0,
+	OTHER = 60
+};
 
 static gid_t staff_groups[] = { OTHER, STAFF };
 static gid_t other_groups[] = { OTHER };
@@ -44,19 +51,28 @@ operate(void **state)
 	int may;
 
 	for (w = 0; w < NPEOPLE; w++)
-	for (o = 0; o < 3; o++)
-	for (g = 0; g < 2; g++)
-	for (r = 0; r < 2; r++)
-	for (u = 0; u < 3; u++) {
-		const struct perm_vm vm = { uids[o], gids[g], (int)r,
-		    uids[u] };
+		for (o = 0; o < 3; o++)
+			for (g = 0; g < 2; g++)
+				for (r = 0; r < 2; r++)
+					for (u = 0; u < 3; u++) {
+						const struct perm_vm vm = {
+							uids[o], gids[g],
+							(int)r, uids[u]
+						};
 
-		may = people[w].uid == ROOT || people[w].uid == uids[o] ||
-		    (r && people[w].uid == uids[u]) ||
-		    (gids[g] == STAFF && in_staff[w]);
-		assert_int_equal(perm_may_operate(&people[w], &vm),
-		    may ? VMERR_OK : VMERR_PERM);
-	}
+						may = people[w].uid == ROOT ||
+						    people[w].uid == uids[o] ||
+						    (r &&
+							people[w].uid ==
+							    uids[u]) ||
+						    (gids[g] == STAFF &&
+							in_staff[w]);
+						assert_int_equal(
+						    perm_may_operate(&people[w],
+							&vm),
+						    may ? VMERR_OK :
+							  VMERR_PERM);
+					}
 }
 
 /* Group 0 is a group like any other. */
@@ -80,8 +96,7 @@ requests(void **state)
 		    t == IMSG_VMDOP_WAIT_VM_REQUEST ||
 		    t == IMSG_VMDOP_PAUSE_VM || t == IMSG_VMDOP_UNPAUSE_VM ||
 		    t == IMSG_VMDOP_GET_INFO_VM_REQUEST ||
-		    t == IMSG_CTL_CONSOLE_REQUEST ||
-		    t == IMSG_CTL_HOST_REQUEST;
+		    t == IMSG_CTL_CONSOLE_REQUEST || t == IMSG_CTL_HOST_REQUEST;
 		root = t == IMSG_CTL_VERBOSE || t == IMSG_CTL_RESET ||
 		    t == IMSG_VMDOP_LOAD || t == IMSG_VMDOP_RELOAD;
 		assert_int_equal(perm_may_request(&people[0], t),
@@ -105,8 +120,8 @@ nobody(void **state)
 static void
 define_and_change(void **state)
 {
-	const uint32_t mine = VMGIVEN_BOOT | VMGIVEN_INITRD |
-	    VMGIVEN_CMDLINE | VMGIVEN_BOOTDEV;
+	const uint32_t mine = VMGIVEN_BOOT | VMGIVEN_INITRD | VMGIVEN_CMDLINE |
+	    VMGIVEN_BOOTDEV;
 	unsigned int bit;
 	uint32_t g;
 

@@ -31,14 +31,18 @@ what_follows(void **state)
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(restart_how(RESTART_NEVER, rows[i].exit, 0,
-		    BOOTDEV_AUTO), rows[i].never);
-		assert_int_equal(restart_how(RESTART_ON_FAILURE,
-		    rows[i].exit, 0, BOOTDEV_AUTO), rows[i].on_failure);
+				     BOOTDEV_AUTO),
+		    rows[i].never);
+		assert_int_equal(restart_how(RESTART_ON_FAILURE, rows[i].exit,
+				     0, BOOTDEV_AUTO),
+		    rows[i].on_failure);
 		assert_int_equal(restart_how(RESTART_ALWAYS, rows[i].exit, 0,
-		    BOOTDEV_AUTO), rows[i].always);
+				     BOOTDEV_AUTO),
+		    rows[i].always);
 		/* A person's stop is the end, whatever the guest did. */
 		assert_int_equal(restart_how(RESTART_ALWAYS, rows[i].exit, 1,
-		    BOOTDEV_AUTO), RESTART_NO);
+				     BOOTDEV_AUTO),
+		    RESTART_NO);
 	}
 }
 
@@ -46,11 +50,14 @@ static void
 chosen_boot_device(void **state)
 {
 	assert_int_equal(restart_how(RESTART_NEVER, VMEXIT_RESET, 0,
-	    BOOTDEV_CDROM), RESTART_NO);
+			     BOOTDEV_CDROM),
+	    RESTART_NO);
 	assert_int_equal(restart_how(RESTART_ALWAYS, VMEXIT_TRIPLE, 0,
-	    BOOTDEV_DISK), RESTART_NO);
+			     BOOTDEV_DISK),
+	    RESTART_NO);
 	assert_int_equal(restart_how(RESTART_ON_FAILURE, VMEXIT_FAILED, 0,
-	    BOOTDEV_DISK), RESTART_LATER);
+			     BOOTDEV_DISK),
+	    RESTART_LATER);
 }
 
 static void

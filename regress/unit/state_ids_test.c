@@ -134,7 +134,8 @@ fixed_wins(void **state)
 static void
 damaged(void **state)
 {
-	static const char bad[] = "good 5\nnoid\n-dash 3\nx 0\nx 4294967296\n"
+	static const char bad[] =
+	    "good 5\nnoid\n-dash 3\nx 0\nx 4294967296\n"
 	    "y -1\nz 9z\ngood 6\nother 5\nnul\0x 8\nalso 12\n"
 	    "averyveryverylongnamethatgoesonandonandonandonandonandonandon"
 	    "andonandonandonandon 17\n 4\n\ntail 9";

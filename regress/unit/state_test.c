@@ -40,7 +40,8 @@ each_pair(void **state)
 	for (s = 0; s < VMS_MAX; s++)
 		for (e = 0; e < EV_MAX; e++)
 			assert_int_equal(state_next((enum vm_state)s,
-			    (enum vm_ev)e), want[s][e]);
+					     (enum vm_ev)e),
+			    want[s][e]);
 }
 
 static void

@@ -5,7 +5,8 @@
  * by the duplicate of each connection that it is given.  A request is passed
  * on unread with a number of our own, and its answers find their way back by
  * that number.  Nobody waits for a client: each has a queue with a limit and
- * a deadline for reading it.
+ * a deadline for reading it, and is not read while it has too much open, or
+ * while the parent has too much of it all to read.
  */
 
 #include <errno.h>
@@ -24,9 +25,12 @@
 #include "lib/util/log.h"
 #include "vmd/control/control.h"
 
-#define WRITE_TIMEOUT 10	 /* s */
-#define QUEUE_MAX     (4U << 20) /* bytes to a client */
-#define ACCEPT_PAUSE  1		 /* s, out of descriptors */
+#define READ_TIMEOUT  10	   /* s, for one message */
+#define WRITE_TIMEOUT 10	   /* s */
+#define QUEUE_MAX     (4U << 20)   /* bytes to a client, at most ... */
+#define QUEUE_HIGH    (64U << 10)  /* ... and while we still listen to it */
+#define PARENT_HIGH   (256U << 10) /* bytes to the parent, the same */
+#define ACCEPT_PAUSE  1		   /* s, out of descriptors */
 
 struct request {
 	RB_ENTRY(request) entry;
@@ -47,6 +51,7 @@ struct conn {
 	uid_t uid; /* for the limit only */
 	struct request_list requests;
 	unsigned int nrequests;
+	unsigned int nconsoles; /* ever */
 };
 
 struct control {
@@ -60,6 +65,7 @@ struct control {
 	uint64_t next_conn;
 	uint64_t next_request;
 	struct requests requests;
+	int choked; /* no client is read until the parent has caught up */
 };
 
 static int
@@ -71,13 +77,72 @@ request_cmp(const struct request *a, const struct request *b)
 RB_PROTOTYPE(requests, request, entry, request_cmp)
 RB_GENERATE(requests, request, entry, request_cmp)
 
+/* Read this client now, or not? */
+static void
+conn_flow(struct conn *cn)
+{
+	peer_pause(cn->peer,
+	    cn->control->choked || cn->nrequests >= CONTROL_MAXREQUESTS ||
+		peer_queued(cn->peer) > QUEUE_HIGH);
+}
+
+/* Take new ones now, or not? */
+static void
+accept_flow(struct control *c)
+{
+	if (c->accept_ev == NULL)
+		return;
+	if (c->choked || event_pending(c->retry_ev, EV_TIMEOUT, NULL))
+		event_del(c->accept_ev);
+	else if (event_add(c->accept_ev, NULL) == -1)
+		fatalx("no memory to accept");
+}
+
+static void
+choke(struct control *c, int on)
+{
+	struct conn *cn;
+
+	if (c->choked == on)
+		return;
+	c->choked = on;
+	accept_flow(c);
+	TAILQ_FOREACH(cn, &c->conns, entry)
+		conn_flow(cn);
+}
+
+static void
+parent_drained(struct peer *up)
+{
+	choke(peer_arg(up), 0);
+}
+
+static void
+conn_drained(struct peer *p)
+{
+	conn_flow(peer_arg(p));
+}
+
+/* Queue something for the parent; all is taken in every case. */
+static int
+send_up(struct control *c, uint32_t type, struct msg_hdr h, struct ibuf *b,
+    int *fds, size_t nfds)
+{
+	int rc;
+
+	rc = peer_send(c->up, type, h, b, fds, nfds);
+	if (peer_queued(c->up) > PARENT_HIGH)
+		choke(c, 1);
+	return rc;
+}
+
 static void
 request_free(struct control *c, struct request *r)
 {
 	RB_REMOVE(requests, &c->requests, r);
 	TAILQ_REMOVE(&r->conn->requests, r, of_conn);
-	if (--r->conn->nrequests < CONTROL_MAXREQUESTS)
-		peer_pause(r->conn->peer, 0);
+	r->conn->nrequests--;
+	conn_flow(r->conn);
 	fd_close(&r->console);
 	free(r);
 }
@@ -91,7 +156,7 @@ conn_free(struct conn *cn)
 
 	while ((r = TAILQ_FIRST(&cn->requests)) != NULL)
 		request_free(c, r);
-	peer_send(c->up, IMSG_CTL_CONN_CLOSE, h, NULL, NULL, 0);
+	send_up(c, IMSG_CTL_CONN_CLOSE, h, NULL, NULL, 0);
 	TAILQ_REMOVE(&c->conns, cn, entry);
 	c->nconns--;
 	peer_free(cn->peer);
@@ -123,8 +188,8 @@ request_new(struct conn *cn, uint64_t reqid)
 	r->console = -1;
 	RB_INSERT(requests, &c->requests, r);
 	TAILQ_INSERT_TAIL(&cn->requests, r, of_conn);
-	if (++cn->nrequests >= CONTROL_MAXREQUESTS)
-		peer_pause(cn->peer, 1);
+	cn->nrequests++;
+	conn_flow(cn);
 	return r;
 }
 
@@ -145,6 +210,36 @@ take_body(struct msg *m)
 	return b;
 }
 
+/* One end for the client, kept until it is granted; `*fd' goes down. */
+static int
+console_pair(struct request *r, int *fd)
+{
+	int sv[2];
+
+	/* A client that does not take them leaves them in the kernel. */
+	if (r->conn->nconsoles++ >= CONTROL_MAXCONSOLES)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
+		log_warn("console");
+		return -1;
+	}
+	r->console = sv[0];
+	*fd = sv[1];
+	return 0;
+}
+
+/* Who filled the queue comes last when clients are read again. */
+static void
+conn_last(struct conn *cn)
+{
+	struct control *c = cn->control;
+
+	if (!c->choked)
+		return;
+	TAILQ_REMOVE(&c->conns, cn, entry);
+	TAILQ_INSERT_TAIL(&c->conns, cn, entry);
+}
+
 /* Pass a request of a client on. */
 static int
 control_request(struct peer *p, struct msg *m)
@@ -153,31 +248,28 @@ control_request(struct peer *p, struct msg *m)
 	struct msg_hdr h = { .conn = cn->nr };
 	struct request *r;
 	struct ibuf *b;
-	int sv[2], *fds = m->fds, rc;
+	int console = -1, *fds = m->fds;
 	size_t nfds = m->nfds;
 
 	if (m->type == IMSG_CTL_CONSOLE_REQUEST && m->nfds > 0)
 		return -1;
 	if ((r = request_new(cn, m->hdr.reqid)) == NULL)
 		return -1;
-	if ((b = take_body(m)) == NULL)
-		goto fail;
 	if (m->type == IMSG_CTL_CONSOLE_REQUEST) {
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) ==
-		    -1) {
-			log_warn("console");
-			ibuf_free(b);
+		if (console_pair(r, &console) == -1)
 			goto fail;
-		}
-		r->console = sv[0];
-		fds = &sv[1];
+		fds = &console;
 		nfds = 1;
 	}
+	if ((b = take_body(m)) == NULL)
+		goto fail;
 	h.reqid = r->id;
-	rc = peer_send(cn->control->up, m->type, h, b, fds, nfds);
-	if (rc == 0)
-		return 0;
+	if (send_up(cn->control, m->type, h, b, fds, nfds) == -1)
+		goto fail;
+	conn_last(cn);
+	return 0;
 fail:
+	fd_close(&console);
 	request_free(cn->control, r);
 	return -1;
 }
@@ -237,7 +329,7 @@ control_answer(struct peer *p, struct msg *m)
 	/* A client that is no more is noticed by its own channel. */
 	peer_send(r->conn->peer, m->type, h, b, &r->console, nfds);
 	if (m->type != IMSG_VMDOP_GET_INFO_VM_DATA)
-		request_free(c, r);
+		request_free(c, r); /* and looks at its queue */
 	return 0;
 }
 
@@ -255,9 +347,10 @@ conns_of(const struct control *c, uid_t uid)
 static int
 too_many(const struct control *c, uid_t uid)
 {
-	if (c->nconns >= CONTROL_MAXCONNS)
-		return 1;
-	return uid != 0 && conns_of(c, uid) >= CONTROL_MAXUSER;
+	if (uid == 0)
+		return c->nconns >= CONTROL_MAXCONNS + CONTROL_ROOTCONNS;
+	return c->nconns >= CONTROL_MAXCONNS ||
+	    conns_of(c, uid) >= CONTROL_MAXUSER;
 }
 
 /* Takes `fd'. */
@@ -271,6 +364,7 @@ conn_new(struct control *c, int fd)
 		.closed = conn_closed,
 		.max_queue = QUEUE_MAX,
 		.write_timeout = WRITE_TIMEOUT,
+		.read_timeout = READ_TIMEOUT,
 	};
 	struct ucred cred = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(cred);
@@ -300,9 +394,11 @@ conn_new(struct control *c, int fd)
 		free(cn);
 		return;
 	}
+	peer_on_drained(cn->peer, conn_drained);
 	TAILQ_INSERT_TAIL(&c->conns, cn, entry);
 	c->nconns++;
-	peer_send(c->up, IMSG_CTL_CONN_OPEN, h, NULL, &copy, 1);
+	conn_flow(cn);
+	send_up(c, IMSG_CTL_CONN_OPEN, h, NULL, &copy, 1);
 }
 
 static void
@@ -320,17 +416,15 @@ control_accept(int lfd, short ev, void *arg)
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 	    errno == ENOBUFS) {
 		log_warn("accept");
-		event_del(c->accept_ev);
 		event_add(c->retry_ev, &tv);
+		accept_flow(c);
 	}
 }
 
 static void
 control_retry(int fd, short ev, void *arg)
 {
-	struct control *c = arg;
-
-	event_add(c->accept_ev, NULL);
+	accept_flow(arg);
 }
 
 /* The listening socket. */
@@ -352,8 +446,9 @@ control_socket(struct peer *p, struct msg *m)
 		return -1;
 	c->accept_ev = event_new(c->base, c->fd, EV_READ | EV_PERSIST,
 	    control_accept, c);
-	if (c->accept_ev == NULL || event_add(c->accept_ev, NULL) == -1)
+	if (c->accept_ev == NULL)
 		return -1;
+	accept_flow(c);
 	return 0;
 }
 
@@ -424,6 +519,7 @@ void
 control_set_parent(struct control *c, struct peer *up)
 {
 	c->up = up;
+	peer_on_drained(up, parent_drained);
 }
 
 void

@@ -11,12 +11,27 @@
 #include "vmd/control/control.h"
 #include "vmd/roles.h"
 
-#define MAXFILES 4096
+/* Each client may have a message full of descriptors on its way. */
+#define MAXFILES (CONTROL_MAXCONNS * 2 * IMSG_MAXFDS)
+
+static void
+more_files(void)
+{
+	struct rlimit files = { MAXFILES, MAXFILES };
+
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return;
+	/* Not in a container; then what we were given. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+		fatal("getrlimit");
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) == -1)
+		fatal("setrlimit");
+}
 
 int
 control_main(const struct proc_args *a)
 {
-	const struct rlimit files = { MAXFILES, MAXFILES };
 	struct event_base *base;
 	struct control *c;
 	struct peer *up;
@@ -26,8 +41,7 @@ control_main(const struct proc_args *a)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (setrlimit(RLIMIT_NOFILE, &files) == -1)
-		fatal("setrlimit");
+	more_files();
 	proc_drop(VMD_USER, NULL, 0);
 	if ((base = event_base_new()) == NULL ||
 	    (c = control_new(base)) == NULL)

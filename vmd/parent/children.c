@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,26 @@ add_dup(struct fdlist *fds, enum fd_kind kind, int fd)
 	return fdlist_add(fds, kind, 0, 0, &copy);
 }
 
+/* /dev/kvm, the program of guests, and the locks of its ids. */
+static int
+greet_vmm(struct child *c)
+{
+	struct parent *p = c->parent;
+	struct fdlist fds = FDLIST_INIT;
+	int ids;
+
+	if (add_dup(&fds, FD_KVM, p->kvm) == -1 ||
+	    add_dup(&fds, FD_GUEST_EXE, p->args->guest_exe) == -1) {
+		fdlist_close(&fds);
+		return -1;
+	}
+	if ((ids = sandbox_ids_open()) == -1)
+		log_warn("ids of guests");
+	else if (fdlist_add(&fds, FD_IDS, 0, 0, &ids) == -1)
+		fd_close(&ids);
+	return send_fds(c, IMSG_VMDOP_RECEIVE_VMM_FD, &fds, 1);
+}
+
 /* What a new child needs first. */
 static int
 greet(struct child *c)
@@ -127,18 +148,13 @@ greet(struct child *c)
 
 	if (p->verbose != p->args->verbose)
 		child_send_id(c, IMSG_CTL_VERBOSE, none, &level, NULL);
-	if (is(c, CHILD_CONTROL)) {
-		if (add_dup(&fds, FD_SOCKET, p->sock.fd) == 0)
-			return send_fds(c, IMSG_CTL_SOCKET, &fds, 0);
-	} else if (is(c, CHILD_VMM)) {
-		if (add_dup(&fds, FD_KVM, p->kvm) == 0 &&
-		    add_dup(&fds, FD_GUEST_EXE, p->args->guest_exe) == 0)
-			return send_fds(c, IMSG_VMDOP_RECEIVE_VMM_FD, &fds, 1);
-	} else {
+	if (is(c, CHILD_VMM))
+		return greet_vmm(c);
+	if (is(c, CHILD_PRIV))
 		return 0;
-	}
-	fdlist_close(&fds);
-	return -1;
+	if (add_dup(&fds, FD_SOCKET, p->sock.fd) == -1)
+		return -1;
+	return send_fds(c, IMSG_CTL_SOCKET, &fds, 0);
 }
 
 /* What depended on it. */
@@ -260,8 +276,13 @@ exec_child(struct child *c, int channel)
 		argv[n++] = "-v";
 	if (is(c, CHILD_VMM)) {
 		s.flags = sandbox_vmm_flags(&lacking);
-		if (s.flags != 0)
+		if (!lacking) {
 			s.started = sandbox_vmm_map;
+			s.child = sandbox_vmm_child;
+		}
+	} else {
+		/* Whom it cannot name it cannot signal. */
+		s.flags = CLONE_NEWPID;
 	}
 	return spawn(&s, &c->pidfd);
 }

@@ -32,7 +32,9 @@ static const struct step {
 };
 /* clang-format on */
 
-#define NSTEPS (sizeof(steps) / sizeof(steps[0]))
+#define NSTEPS	 (sizeof(steps) / sizeof(steps[0]))
+
+#define NO_GROUP 65534 /* of an owner that the user database lacks */
 
 static const char *
 step_path(const struct vm_spec *s, const struct step *st)
@@ -103,13 +105,19 @@ opened(void *arg, int fd, const char *why)
 static struct cred *
 whose(const struct vm *v, int by_client)
 {
-	static const struct cred root;
+	const struct cred root = { 0 };
+	const struct cred no_account = {
+		.uid = (uid_t)v->spec->uid,
+		.gid = NO_GROUP,
+	};
+	struct cred *c;
 
 	if (by_client && v->cred != NULL)
 		return cred_copy(v->cred);
 	if (v->spec->uid == 0)
 		return cred_copy(&root);
-	return cred_of_user((uid_t)v->spec->uid);
+	c = cred_of_user((uid_t)v->spec->uid);
+	return c == NULL && errno == ENOENT ? cred_copy(&no_account) : c;
 }
 
 static int
@@ -122,8 +130,6 @@ open_step(struct vm *v, const struct step *st)
 						 strdup(step_path(v->run, st));
 	m.trusted = !by_client;
 	m.who = whose(v, by_client);
-	if (m.who == NULL && errno == ENOENT)
-		errno = ESRCH; /* the owner has no account */
 	if (m.path != NULL && m.who != NULL)
 		v->opening = open_start(v->parent, &m, opened, v);
 	open_msg_fini(&m);

@@ -58,8 +58,15 @@ state_ids_test_SRCS = vmd/parent/ids.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
 state_ids_test_LIBS = -lbsd -levent_core
 
 # The real parent with children that the test plays.
-UNIT += parent_badpeer_test
-parent_badpeer_test_SRCS = \
+PARENT_TEST_SRCS = \
+	regress/unit/parent_fake.c \
 	$(filter-out vmd/parent/opener.c,$(PARENT_SRCS)) \
 	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) proc/peer.c
+
+UNIT += parent_badpeer_test
+parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
 parent_badpeer_test_LIBS = -lbsd -levent_core
+
+UNIT += parent_vms_test
+parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
+parent_vms_test_LIBS = -lbsd -levent_core

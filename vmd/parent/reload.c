@@ -33,6 +33,14 @@ complain(void *arg, int warning, const char *file, uint32_t line,
 		snprintf(c->text, c->len, "%s%s: %s", file, where, text);
 }
 
+/* For the log only. */
+static void
+mention(void *arg, int warning, const char *file, uint32_t line,
+    const char *text)
+{
+	log_warnx("%s:%u: warning: %s", file, line, text);
+}
+
 static int
 known_switch(void *arg, const char *name)
 {
@@ -87,7 +95,13 @@ read_conf(struct parent *p, const char *path, int missing_ok, char *why,
 			snprintf(why, len, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	if (conf_check(c, &o) > 0 || check_ids(p, c, why, len) == -1) {
+	/*
+	 * A file that is not there keeps its VM from starting, not the
+	 * others: said here, and by that start.
+	 */
+	o.report = mention;
+	conf_check(c, &o);
+	if (check_ids(p, c, why, len) == -1) {
 		conf_free(c);
 		return NULL;
 	}

@@ -186,6 +186,8 @@ after(struct vm *v, enum vmexit exit)
 	how = restart_how(s->restart, exit, asked, s->bootdev);
 	if (how == RESTART_NOW && !restart_allowed(&v->restart, now_ms())) {
 		log_warnx("%s: reset too often", v->spec->name);
+		free(v->exit_text);
+		v->exit_text = strdup("reset too often");
 		how = restart_by_policy(s->restart, exit) ? RESTART_LATER :
 							    RESTART_NO;
 	}
@@ -202,14 +204,19 @@ after(struct vm *v, enum vmexit exit)
 	}
 }
 
+/* The text alone says it when it is about the guest's own doing. */
 static void
 log_end(const struct vm *v)
 {
-	if (v->exit_text != NULL)
-		log_info("%s: %s: %s", v->spec->name, vmexit_text(v->exit),
-		    v->exit_text);
-	else
+	const char *text = v->exit_text;
+
+	if (text == NULL)
 		log_info("%s: %s", v->spec->name, vmexit_text(v->exit));
+	else if (v->exit == VMEXIT_FAILED || v->exit == VMEXIT_EMULATION)
+		log_info("%s: %s: %s", v->spec->name, vmexit_text(v->exit),
+		    text);
+	else
+		log_info("%s: %s", v->spec->name, text);
 }
 
 void
@@ -221,7 +228,10 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	open_cancel(v->opening);
 	v->opening = NULL;
 	free(v->exit_text);
-	v->exit_text = text == NULL || text[0] == '\0' ? NULL : strdup(text);
+	v->exit_text = NULL;
+	if (text != NULL && text[0] != '\0' &&
+	    strcmp(text, vmexit_text(exit)) != 0)
+		v->exit_text = strdup(text);
 	v->exit = exit;
 	if (exit != VMEXIT_LAUNCH)
 		log_end(v);

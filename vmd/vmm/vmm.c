@@ -243,6 +243,7 @@ vmm_main(const struct proc_args *a)
 	if ((role.up = proc_up(base, ROLE_PARENT, vmm_msgs, vmm_nmsgs,
 		 &role)) == NULL)
 		fatal("channel");
+	log_debug("ready");
 	event_base_dispatch(base);
 	if (peer_flush(role.up, 1000) == -1)
 		return 1;

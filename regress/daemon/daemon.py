@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""The daemon from outside: life of a guest, orders, restarts, reload,
+permissions, console.  Guests of our own, directly on /dev/kvm."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+from vmdtest import BUILD, Daemon, Stream, Tap, snapshot, wait_gone  # noqa: E402
+
+GUEST = BUILD + "/guest/"
+CONF = """
+vm "tick" {
+	disable
+	memory 64M
+	boot "%(g)stick.elf"
+	owner nobody
+}
+vm "uart" {
+	disable
+	memory 64M
+	boot "%(g)suart.elf"
+}
+vm "button" {
+	disable
+	memory 64M
+	boot "%(g)sacpi.elf"
+	cmdline "button"
+	stop timeout 20
+}
+vm "deaf" {
+	disable
+	memory 64M
+	boot "%(g)stick.elf"
+	stop timeout 1
+}
+vm "reset" {
+	disable
+	memory 64M
+	boot "%(g)sreset.elf"
+	cmdline "cf9"
+}
+vm "triple" {
+	disable
+	memory 64M
+	boot "%(g)sreset.elf"
+	cmdline "triple"
+}
+vm "short" {
+	disable
+	memory 64M
+	boot "/etc/passwd"
+}
+vm "missing" {
+	disable
+	memory 64M
+	boot "/nonexistent/bsd"
+}
+vm "disk" {
+	disable
+	memory 64M
+	boot "%(g)stick.elf"
+	disk "/dev/null"
+}
+vm "many" {
+	disable
+	cpus 4
+	memory 64M
+	boot "%(g)ssmp.elf"
+}
+""" % {"g": GUEST}
+
+tap = Tap()
+if not os.access("/dev/kvm", os.W_OK) or os.geteuid() != 0:
+    tap.skip_all("needs root and /dev/kvm")
+
+
+def as_nobody(vmd, *args):
+    p = subprocess.run([BUILD + "/vmctl", "-s", vmd.sock, *args], user=65534,
+                       group=65534, extra_groups=[], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return p.returncode, p.stdout.decode()
+
+
+def ended(vmd, name):
+    vmd.vmctl("wait", name, status=None)
+    info = vmd.info(name)
+    assert info["state"] == "stopped", info
+    return info
+
+
+@tap.test
+def status(vmd):
+    """status lists every VM; an unknown name is status 3"""
+    out = vmd.vmctl("status").splitlines()
+    assert out[0].split() == ["ID", "PID", "VCPUS", "MAXMEM", "CURMEM", "TTY",
+                              "OWNER", "STATE", "NAME"], out[0]
+    assert [line.split()[-1] for line in out[1:]] == [
+        "tick", "uart", "button", "deaf", "reset", "triple", "short",
+        "missing", "disk", "many"], out
+    vmd.vmctl("status", "nosuch", status=3)
+    vmd.vmctl("start", "nosuch", status=None)
+    vmd.vmctl("stop", "tick", status=4)
+
+
+@tap.test
+def life(vmd):
+    """start, status, pause, unpause, stop -f"""
+    out = vmd.vmctl("start", "tick")
+    info = vmd.info("tick")
+    assert out == "vmctl: started vm %d successfully, tty %s\n" % (
+        info["id"], info["tty"]), out
+    assert info["state"] == "running" and info["pid"] > 0, info
+    vmd.vmctl("start", "tick", status=4)
+    with vmd.console("tick") as con:
+        con.expect(r"tick \d+")
+        vmd.vmctl("pause", "tick")
+        assert vmd.info("tick")["state"] == "paused"
+        vmd.vmctl("pause", "tick", status=4)
+        vmd.vmctl("unpause", "tick")
+        con.expect(r"tick \d+")
+    vmd.vmctl("stop", "-f", "-w", "tick")
+    info = ended(vmd, "tick")
+    assert info["cause"] == "stopped", info
+
+
+@tap.test
+def button(vmd):
+    """stop presses the power button; the guest powers off"""
+    vmd.vmctl("start", "button")
+    with vmd.console("button") as con:
+        con.expect("waiting")
+        vmd.vmctl("stop", "-w", "button")
+        con.out.wait_eof()
+    assert ended(vmd, "button")["cause"] == "powered off"
+
+
+@tap.test
+def deaf(vmd):
+    """a guest that does not react is forced after its timeout"""
+    vmd.vmctl("start", "deaf")
+    with vmd.console("deaf") as con:
+        con.expect("tick 0")
+    vmd.vmctl("stop", "-w", "deaf")
+    assert ended(vmd, "deaf")["cause"] == "stopped"
+
+
+@tap.test
+def console(vmd):
+    """console: pipes, history after the end, one writer, the pty"""
+    vmd.vmctl("start", "uart")
+    fd = os.open(vmd.info("uart")["tty"], os.O_RDWR | os.O_NOCTTY)
+    typing = os.dup(fd)
+    tty = Stream(fd)
+    with vmd.console("uart") as con, vmd.console("uart", "-r") as look:
+        con.expect("ready")
+        look.expect("ready")
+        con.send("hello ")
+        con.expect("HELLO")
+        os.write(typing, b"from the tty ")
+        os.close(typing)
+        con.expect("FROM THE TTY")
+        con.send(".")
+        con.expect("done")
+        con.out.wait_eof()
+        look.expect("done")
+    tty.expect("done")
+    tty.wait_eof()
+    assert ended(vmd, "uart")["cause"] == "powered off"
+    with vmd.console("uart") as con:
+        con.expect("HELLO FROM THE TTY")
+        con.expect("line 399")
+        con.out.wait_eof()
+
+
+@tap.test
+def resets(vmd):
+    """a guest that resets at once is stopped by the rate limit"""
+    for name, cause in ("reset", "reset"), ("triple", "triple fault"):
+        vmd.vmctl("start", name)
+        vmd.log.expect(name + ": started")
+        vmd.log.expect(name + ": started")
+        vmd.log.expect(name + ": .*(too fast|too often|limit|rate)")
+        info = ended(vmd, name)
+        assert info["exit"] == cause, info
+        assert "too often" in info["exit_text"], info
+        # The limit is not for people.
+        vmd.vmctl("start", name)
+        vmd.vmctl("stop", "-f", "-w", name, status=None)
+        vmd.vmctl("wait", name, status=None)
+
+
+@tap.test
+def smp(vmd):
+    """a guest with four vcpus starts all of them"""
+    vmd.vmctl("start", "many")
+    with vmd.console("many") as con:
+        con.out.wait_eof()
+        assert "4" in con.out.text, con.out.text
+    assert ended(vmd, "many")["cause"] == "powered off"
+
+
+@tap.test
+def bad_starts(vmd):
+    """starts that cannot work say why, and leave nothing"""
+    # What a VM keeps from its first start on (the console) is there then.
+    vmd.vmctl("start", "short", status=1)
+    before = snapshot(vmd)
+    out = vmd.vmctl("start", "short", status=1)
+    assert "not a kernel" in out or "kernel" in out, out
+    out = vmd.vmctl("start", "missing", status=1)
+    assert "/nonexistent/bsd" in out and "No such file" in out, out
+    out = vmd.vmctl("start", "disk", status=1)
+    assert "disk" in out and "not supported" in out, out
+    after = snapshot(vmd)
+    for key in before.keys() | after.keys():
+        assert before.get(key) == after.get(key), (
+            key, before.get(key), after.get(key))
+
+
+@tap.test
+def permissions(vmd):
+    """an owner may operate its VM and no other"""
+    rc, out = as_nobody(vmd, "status")
+    assert rc in (5, 7), (rc, out)       # the socket is root's
+    os.chmod(vmd.sock, 0o666)
+    rc, out = as_nobody(vmd, "start", "uart")
+    assert rc == 5, (rc, out)
+    rc, out = as_nobody(vmd, "reload")
+    assert rc == 5, (rc, out)
+    rc, out = as_nobody(vmd, "start", "tick")
+    assert rc == 0, (rc, out)
+    rc, out = as_nobody(vmd, "stop", "-f", "-w", "tick")
+    assert rc == 0, (rc, out)
+    os.chmod(vmd.sock, 0o660)
+
+
+@tap.test
+def json_lines(vmd):
+    """-j prints one object a line"""
+    for line in vmd.vmctl("status", "-j").splitlines():
+        assert json.loads(line)["name"], line
+    host = vmd.vmctl("-j", "host")
+    assert json.loads(host), host
+    assert vmd.vmctl("host"), "host"
+
+
+@tap.test
+def reload(vmd):
+    """reload adds and removes; a bad file changes nothing"""
+    more = CONF + 'vm "added" { disable memory 64M boot "%stick.elf" }\n' % (
+        GUEST)
+    vmd.write_conf(more)
+    vmd.vmctl("reload")
+    assert "added" in vmd.info()
+    vmd.write_conf('vm "x" {')
+    vmd.vmctl("reload", status=1)
+    assert "added" in vmd.info()
+    vmd.write_conf(CONF)
+    vmd.proc.send_signal(signal.SIGHUP)
+    vmd.log.expect("reload")
+    vmd.vmctl("reload")
+    assert "added" not in vmd.info()
+
+
+@tap.test
+def terminates(vmd):
+    """SIGTERM stops all guests and leaves nothing"""
+    vmd.vmctl("start", "deaf")
+    vmd.vmctl("start", "button")
+    with vmd.console("button") as con:
+        con.expect("waiting")
+    pids = [p for ps in vmd.pids().values() for p in ps]
+    assert vmd.stop() == 0
+    wait_gone(pids)
+    assert not os.path.exists(vmd.sock)
+    assert sorted(os.listdir(vmd.dir)) == ["state", "vm.conf"]
+
+
+with Daemon(CONF) as daemon:
+    tap.run(daemon)

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Write the seeds of the fuzz targets wire, vmspec and vminfo.
+
+usage: proto_corpus.py DIRECTORY	(regress/fuzz/corpus)
+
+Integers are little-endian, strings have a 32-bit length in front, and all
+ones there for a string that is absent: lib/proto/wire.h.
+"""
+import os
+import struct
+import sys
+
+NO_GID = 2 ** 64 - 1
+
+
+def u16(*v):
+    return struct.pack("<%dH" % len(v), *v)
+
+
+def u32(*v):
+    return struct.pack("<%dI" % len(v), *v)
+
+
+def u64(*v):
+    return struct.pack("<%dQ" % len(v), *v)
+
+
+def text(*strings):
+    out = b""
+    for s in strings:
+        out += u32(2 ** 32 - 1) if s is None else u32(len(s)) + s.encode()
+    return out
+
+
+def spec(name, disks=(), nics=(), **k):
+    out = text(name, *(k.get(f) for f in (
+        "parent", "boot", "initrd", "cmdline", "cdrom", "log", "file")))
+    out += u32(k.get("line", 0), k.get("given", 0), k.get("flags", 0),
+               k.get("id", 0)) + u64(k.get("generation", 0))
+    out += u32(k.get("cpus", 0)) + u64(k.get("memory", 0), k.get("uid", 0),
+                                       k.get("gid", NO_GID), 0, NO_GID)
+    out += u32(k.get("insflags", 0), k.get("bootdev", 0),
+               k.get("restart", 0), k.get("timeout", 120),
+               k.get("min_nics", 0), len(disks), len(nics))
+    for path, serial, form, flags in disks:
+        out += text(path, serial) + u32(form, flags)
+    for ifname, switch, group, flags, rdomain in nics:
+        out += text(ifname, switch, group) + u32(flags, rdomain)
+        out += b"\xfe\xe1\xbb\x01\x02\x03"
+    return out
+
+
+def info(s, state, pid, *strings):
+    return (s + u32(state, pid) + u64(1 << 20, 1000, 1700000000) + u32(1) +
+            text(*strings))
+
+
+FULL = spec("web1", [("/vm/a.img", "serial", 2, 1), ("/vm/b", None, 1, 0)],
+            [("tap0", "uplink", "grp", 0x0b, 7), (None, None, None, 4, 0)],
+            boot="/bsd", initrd="/ird", cmdline="quiet", cdrom="/cd",
+            log="/log", file="/etc/vm.conf", line=3, given=0x3ff, flags=8,
+            id=5, generation=9, cpus=4, memory=512 << 20, uid=1000, gid=1000,
+            insflags=0x7f, bootdev=1, restart=2, min_nics=2)
+
+SEEDS = {
+    "vmspec": {
+        "plain": spec("a"),
+        "full": FULL,
+        "instance": spec("b", parent="a", given=0x40),
+        "counts": spec("c")[:-8] + u32(16, 16),
+        "name": spec("-x"),
+    },
+    "vminfo": {
+        "result": b"\0" + u32(0, 7, 1, 99) + u64(3) +
+                  text("web1", "/dev/pts/3", None),
+        "error": b"\0" + u32(5, 0, 0, 0) + u64(0) +
+                 text(None, None, "is running already"),
+        "id": b"\1" + text("web1") + u32(3, 0) + u64(0) + u32(60),
+        "path": b"\1" + text("/etc/vm.conf") + u32(8, 0) + u64(0) + u32(0),
+        "info": b"\2" + info(spec("a", id=1), 3, 42, None, "/dev/pts/1",
+                             None, None),
+        "info-full": b"\2" + info(FULL, 5, 0, "gone", None, "changed",
+                                  "no disk"),
+        "log": b"\3" + u32(4) + text("something happened"),
+        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
+    },
+    "wire": {
+        "none": b"\0" + u32(0),
+        "start": b"\3" + u32(3) + u16(1, 0, 0, 4, 0, 0, 4, 0, 1),
+        "twice": b"\2" + u32(2) + u16(5, 1, 0, 5, 1, 0),
+        "kind": b"\2" + u32(2) + u16(1, 0, 0, 99, 0, 0),
+        "fewer": b"\1" + u32(2) + u16(1, 0, 0, 2, 0, 0),
+        "many": b"\2" + u32(2 ** 32 - 1) + u16(1, 0, 0, 2, 0, 0),
+    },
+}
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for target, seeds in SEEDS.items():
+        d = os.path.join(sys.argv[1], target)
+        os.makedirs(d, exist_ok=True)
+        for name, data in seeds.items():
+            with open(os.path.join(d, name), "wb") as f:
+                f.write(data)
+
+
+main()

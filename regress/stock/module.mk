@@ -1,0 +1,1 @@
+HOST_TESTS += regress/stock/stock.sh

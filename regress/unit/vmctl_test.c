@@ -1,0 +1,570 @@
+/*
+ * vmctl against a daemon that says what the test wants: the table byte for
+ * byte, JSON, exit statuses, and answers that no good daemon sends.
+ */
+
+#include "regress/unit/vmctl_test.h"
+
+#define END IMSG_VMDOP_GET_INFO_VM_END_DATA
+
+static void
+send_vm(struct request *r, const struct vm_info *i)
+{
+	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
+
+	if (b == NULL || vm_info_put(b, i) == -1)
+		_exit(99);
+	fake_send(r, IMSG_VMDOP_GET_INFO_VM_DATA, ibuf_data(b), ibuf_size(b),
+	    -1);
+	ibuf_free(b);
+}
+
+/* A running VM of user 54321, everything filled in. */
+static struct vm_info
+full_info(void)
+{
+	static char tty[] = "/dev/pts/7", ended[] = "by \"0xcf9\"",
+		    error[] = "boot /x: \033[2J", pending[] = "changed";
+	struct vm_info i = { .state = VMS_RUNNING };
+
+	i.spec = vm_spec_new("web1");
+	i.spec->id = 1;
+	i.spec->cpus = 4;
+	i.spec->memory = 1ULL << 30;
+	i.spec->uid = 54321;
+	i.spec->gid = 54322;
+	i.spec->file = strdup("/etc/vm.conf");
+	i.spec->line = 12;
+	i.pid = 4711;
+	i.resident = 300ULL << 20;
+	i.run_uid = 0;
+	i.started = 1600000000;
+	i.exit = VMEXIT_RESET;
+	i.exit_text = ended;
+	i.tty = tty;
+	i.pending = pending;
+	i.error = error;
+	return i;
+}
+
+static int
+list(struct request *r)
+{
+	struct vm_info a = full_info(), b = { .state = VMS_STOPPED };
+	const struct vmop_result ok = { 0 };
+
+	b.spec = vm_spec_new("db");
+	b.spec->id = 22;
+	b.spec->cpus = 1;
+	b.spec->memory = 512ULL << 20;
+	b.spec->uid = 54321;
+	send_vm(r, &a);
+	send_vm(r, &b);
+	fake_result(r, END, &ok, -1);
+	vm_spec_free(a.spec);
+	vm_spec_free(b.spec);
+	return 0;
+}
+
+static int
+nothing(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+
+	fake_result(r, END, &ok, -1);
+	return 0;
+}
+
+#define HEADER                                                                 \
+	"   ID   PID VCPUS  MAXMEM  CURMEM     TTY        OWNER    "           \
+	"STATE NAME\n"
+#define ROW1                                                                   \
+	"    1  4711     4    1.0G    300M   pts/7   root:54322  "             \
+	"running web1\n"
+#define ROW2                                                                   \
+	"   22     -     1    512M       -       -        54321  "             \
+	"stopped db\n"
+
+static void
+table(void **state)
+{
+	assert_int_equal(vmctl(list, "status"), 0);
+	assert_string_equal(out, HEADER ROW1 ROW2);
+	assert_string_equal(err, "");
+	assert_int_equal(vmctl(list, "show -r"), 0);
+	assert_string_equal(out, HEADER ROW1);
+	assert_int_equal(vmctl(nothing, "stat"), 0);
+	assert_string_equal(out, HEADER);
+}
+
+static void
+json(void **state)
+{
+	static const char row1[] =
+	    "{\"id\":1,\"name\":\"web1\",\"state\":\"running\",\"pid\":4711,"
+	    "\"vcpus\":4,\"memory\":1073741824,\"resident\":314572800,"
+	    "\"tty\":\"/dev/pts/7\",\"owner\":\"root:54322\","
+	    "\"started\":1600000000,\"exit\":\"reset\","
+	    "\"exit_text\":\"by \\\"0xcf9\\\"\","
+	    "\"error\":\"boot /x: \\u001B[2J\",\"pending\":\"changed\","
+	    "\"file\":\"/etc/vm.conf\",\"line\":12}\n";
+	static const char row2[] =
+	    "{\"id\":22,\"name\":\"db\",\"state\":\"stopped\",\"pid\":null,"
+	    "\"vcpus\":1,\"memory\":536870912,\"resident\":null,"
+	    "\"tty\":null,\"owner\":\"54321\",\"started\":null,"
+	    "\"exit\":null,\"exit_text\":null,\"error\":null,"
+	    "\"pending\":null,\"file\":null,\"line\":null}\n";
+	char both[2048];
+
+	snprintf(both, sizeof(both), "%s%s", row1, row2);
+	assert_int_equal(vmctl(list, "status -j"), 0);
+	assert_string_equal(out, both);
+	assert_int_equal(vmctl(list, "-j status"), 0);
+	assert_string_equal(out, both);
+	assert_int_equal(vmctl(nothing, "-j status"), 0);
+	assert_string_equal(out, "");
+}
+
+/* Every request fails in the way that the name of the VM tells. */
+static int
+fails(struct request *r)
+{
+	struct vmop_result res = { 0 };
+	struct vmop_id op;
+	char text[] = "no \033way\nvery";
+
+	if (vmop_id_get(r->body, &op) == -1)
+		_exit(96);
+	res.err = (uint32_t)atoi(op.name);
+	res.text = res.err == VMERR_FAILED ? text : NULL;
+	fake_result(r,
+	    r->type == IMSG_VMDOP_PAUSE_VM ? IMSG_VMDOP_PAUSE_VM_RESPONSE : END,
+	    &res, -1);
+	vmop_id_fini(&op);
+	return 0;
+}
+
+static void
+statuses(void **state)
+{
+	static const int want[VMERR_MAX] = {
+		[VMERR_FAILED] = 1,
+		[VMERR_BADMSG] = 1,
+		[VMERR_PERM] = 5,
+		[VMERR_NOTFOUND] = 3,
+		[VMERR_RUNNING] = 4,
+		[VMERR_NOTRUNNING] = 4,
+		[VMERR_STOPPING] = 4,
+		[VMERR_PAUSED] = 4,
+		[VMERR_NOTPAUSED] = 4,
+		[VMERR_INVALID] = 1,
+		[VMERR_EXISTS] = 1,
+		[VMERR_UNSUPPORTED] = 1,
+		[VMERR_LIMIT] = 1,
+		[VMERR_BUSY] = 1,
+		[VMERR_BOOT_MISSING] = 1,
+		[VMERR_DISK_MISSING] = 1,
+		[VMERR_CDROM_MISSING] = 1,
+		[VMERR_CONFIG] = 1,
+		[VMERR_TIMEOUT] = 6,
+		[VMERR_GONE] = 1,
+		[VMERR_GUEST] = 1,
+	};
+	char line[64];
+	int e;
+
+	for (e = 1; e < VMERR_MAX; e++) {
+		snprintf(line, sizeof(line), "pause %d", e);
+		assert_int_equal(vmctl(fails, line), want[e]);
+		snprintf(line, sizeof(line), "status %d", e);
+		assert_int_equal(vmctl(fails, line), want[e]);
+	}
+	assert_int_equal(vmctl(fails, "pause 3"), 5);
+	assert_string_equal(err, "vmctl: pause 3: not permitted\n");
+	assert_int_equal(vmctl(fails, "pause 1"), 1);
+	assert_string_equal(err,
+	    "vmctl: pause 1: no \\^[way\nvmctl: pause 1: very\n");
+	assert_int_equal(vmctl(fails, "status 4"), 3);
+	assert_string_equal(out, HEADER);
+	assert_string_equal(err, "vmctl: status 4: no such VM\n");
+}
+
+static int
+hang_up(struct request *r)
+{
+	return -1;
+}
+
+static void
+no_daemon(void **state)
+{
+	char text[256];
+
+	assert_int_equal(vmctl(NULL, "status"), 7);
+	snprintf(text, sizeof(text),
+	    "vmctl: status: %s: No such file or directory\n", fake_sock);
+	assert_string_equal(err, text);
+	assert_int_equal(vmctl(hang_up, "status"), 7);
+	snprintf(text, sizeof(text),
+	    "vmctl: status: %s: connection closed by vmd\n", fake_sock);
+	assert_string_equal(err, text);
+	snprintf(text, sizeof(text),
+	    "stopping vm web1: failed\n"
+	    "vmctl: stop: %s: connection closed by vmd\n",
+	    fake_sock);
+	assert_int_equal(vmctl(hang_up, "stop web1"), 7);
+	assert_string_equal(err, text);
+	assert_int_equal(vmctl(NULL, "start web1"), 7);
+	assert_int_equal(vmctl(NULL, "stop -a"), 7);
+	assert_int_equal(vmctl(NULL, "stop web1"), 7);
+	assert_int_equal(vmctl(NULL, "console web1"), 7);
+}
+
+static void
+usage(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"st",
+		"xyz",
+		"-x",
+		"status a b",
+		"status -x",
+		"stop",
+		"stop -a web1",
+		"stop a b",
+		"wait",
+		"pause",
+		"unpause a b",
+		"start",
+		"start a b",
+		"start -m",
+		"start -i 1 -i 1 a",
+		"start -m 1M -m 1M a",
+		"log",
+		"log x",
+		"log verbose brief",
+		"reset x",
+		"load",
+		"reload x",
+		"console",
+		"console -fr a",
+		"host x",
+		"create",
+		"send",
+		"receive",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (vmctl(NULL, bad[i]) != 2)
+			fail_msg("vmctl %s: not refused", bad[i]);
+		assert_non_null(strstr(err, "usage:  vmctl "));
+		assert_string_equal(out, "");
+	}
+	assert_int_equal(vmctl(NULL, "st"), 2);
+	assert_non_null(strstr(err, "ambiguous argument: st\n"));
+	assert_int_equal(vmctl(NULL, "xyz"), 2);
+	assert_non_null(strstr(err, "unknown argument: xyz\n"));
+	assert_int_equal(vmctl(NULL, "-h"), 0);
+	assert_non_null(strstr(out, "vmctl status [-jr] [id | name]\n"));
+}
+
+/* Stops what is asked; -w waits. */
+static int
+stops(struct request *r)
+{
+	static char name[] = "web1", why[] = "power button";
+	struct vmop_result res = { .id = 5, .name = name };
+	struct vmop_id op;
+
+	if (r->type == IMSG_VMDOP_GET_INFO_VM_REQUEST)
+		return list(r);
+	if (vmop_id_get(r->body, &op) == -1)
+		_exit(96);
+	if (strcmp(op.name, "off") == 0)
+		res.err = VMERR_NOTRUNNING;
+	else if (strcmp(op.name, "none") == 0)
+		res.err = VMERR_NOTFOUND;
+	else if (strcmp(op.name, "busy") == 0)
+		res.err = VMERR_STOPPING;
+	if (res.err == VMERR_OK &&
+	    (op.flags & VMOP_WAIT || r->type == IMSG_VMDOP_WAIT_VM_REQUEST)) {
+		res.exit = VMEXIT_POWEROFF;
+		res.text = why;
+		fake_result(r, IMSG_VMDOP_TERMINATE_VM_EVENT, &res, -1);
+	} else
+		fake_result(r, IMSG_VMDOP_TERMINATE_VM_RESPONSE, &res, -1);
+	vmop_id_fini(&op);
+	return 0;
+}
+
+static void
+stopping(void **state)
+{
+	static const struct {
+		const char *line;
+		int status;
+		const char *text;
+	} t[] = {
+		{ "stop web1", 0,
+		    "stopping vm web1: requested to shutdown vm 5\n" },
+		{ "stop 5 -w", 0, "stopping vm: terminated vm 5\n" },
+		{ "stop -fw web1", 0,
+		    "stopping vm web1: forced to terminate vm 5\n" },
+		{ "stop web1 -wf", 0,
+		    "stopping vm web1: forced to terminate vm 5\n" },
+		{ "sto off", 4,
+		    "stopping vm off: cannot stop vm that is not running\n" },
+		{ "stop none", 3, "stopping vm none: vm not found\n" },
+		{ "stop busy", 4,
+		    "stopping vm busy: failed: already being stopped\n" },
+		{ "wait web1", 0, "waiting for vm web1: terminated vm 5\n" },
+		{ "w none", 3, "waiting for vm none: vm not found\n" },
+		{ "stop -a", 0,
+		    "stopping vm web1: requested to shutdown vm 5\n" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(vmctl(stops, t[i].line), t[i].status);
+		assert_string_equal(err, t[i].text);
+		assert_string_equal(out, "");
+	}
+	assert_int_equal(vmctl(stops, "stop -jw web1"), 0);
+	assert_string_equal(out,
+	    "{\"id\":5,\"name\":\"web1\",\"ended\":true,"
+	    "\"exit\":\"powered off\",\"exit_text\":\"power button\"}\n");
+	assert_string_equal(err, "");
+}
+
+/* Starts what has this very specification. */
+static int
+starts(struct request *r)
+{
+	static char name[] = "web1", tty[] = "/dev/pts/9";
+	struct vmop_result res = { .id = 3,
+		.name = name,
+		.tty = tty,
+		.pid = 77 };
+	const struct vmop_result none = { .err = VMERR_NOTFOUND };
+	struct fdlist fds = FDLIST_INIT;
+	struct vm_spec *s;
+	char buf[8] = "";
+
+	if (r->type == IMSG_VMDOP_GET_INFO_VM_REQUEST) {
+		fake_result(r, END, &none, -1);
+		return 0;
+	}
+	if ((s = vm_spec_get(r->body)) == NULL ||
+	    wire_get_fdlist(r->body, &fds, r->fds, r->nfds) == -1 ||
+	    wire_end(r->body) == -1)
+		_exit(96);
+	if (s->given != 0 &&
+	    (s->cpus != 3 || s->memory != 64 << 20 || s->nnics != 3 ||
+		!(s->nics[0].flags & NICF_LOCAL) || s->nics[1].sw == NULL ||
+		strcmp(s->nics[1].sw, "up") != 0 || s->nics[2].sw != NULL ||
+		s->boot == NULL || s->bootdev != BOOTDEV_NET ||
+		strcmp(s->cmdline, "quiet") != 0 || fds.n != 2 ||
+		read(fdlist_get(&fds, FD_BOOT, 0, 0), buf, 4) != 4 ||
+		memcmp(buf, "boot", 4) != 0 ||
+		fdlist_get(&fds, FD_INITRD, 0, 0) == -1)) {
+		res.err = VMERR_INVALID;
+		res.text = NULL;
+	}
+	fake_result(r, IMSG_VMDOP_START_VM_RESPONSE, &res, -1);
+	fdlist_close(&fds);
+	vm_spec_free(s);
+	return 0;
+}
+
+static void
+starting(void **state)
+{
+	static const char done[] =
+	    "vmctl: started vm 3 successfully, tty /dev/pts/9\n";
+	char path[128], line[512];
+	FILE *f;
+
+	assert_int_equal(vmctl(starts, "start web1"), 0);
+	assert_string_equal(err, done);
+	assert_int_equal(vmctl(starts, "start -j web1"), 0);
+	assert_string_equal(out,
+	    "{\"id\":3,\"name\":\"web1\",\"pid\":77,"
+	    "\"tty\":\"/dev/pts/9\"}\n");
+	snprintf(path, sizeof(path), "%s/kernel", fake_dir);
+	assert_non_null(f = fopen(path, "w"));
+	fputs("boot", f);
+	fclose(f);
+	snprintf(line, sizeof(line),
+	    "start web1 -p3 -m64M -L -n up -i3 -b %s -I %s -a quiet -B net",
+	    path, path);
+	assert_int_equal(vmctl(starts, line), 0);
+	assert_non_null(strstr(err, done));
+	assert_non_null(strstr(err, "vmctl: starting without disks\n"));
+	unlink(path);
+	assert_int_equal(vmctl(starts, line), 1);
+	assert_int_equal(vmctl(starts, "start -m 64M web1"), 1);
+	assert_string_equal(err,
+	    "vmctl: start web1: no kernel, disk or CD-ROM given\n");
+	assert_int_equal(vmctl(starts, "start -b /dev/null web1"), 1);
+	assert_string_equal(err,
+	    "vmctl: start: -b /dev/null: not a regular file\n");
+	assert_int_equal(vmctl(starts, "start -m 1K web1"), 1);
+	assert_int_equal(vmctl(starts, "start -m 2E web1"), 1);
+	assert_int_equal(vmctl(starts, "start -p 65 web1"), 1);
+	assert_int_equal(vmctl(starts, "start -i 17 web1"), 1);
+	assert_int_equal(vmctl(starts, "start -i 1 -LL web1"), 1);
+	assert_int_equal(vmctl(starts, "start -B floppy web1"), 1);
+	assert_int_equal(vmctl(starts, "start -t .x web1"), 1);
+	assert_int_equal(vmctl(starts, "start _web1"), 1);
+}
+
+/* Administration; the name tells what is to be answered. */
+static int
+admin(struct request *r)
+{
+	static char changes[] = "add a\nchange b when it starts again\n",
+		    wrong[] = "/etc/vm.conf:3: syntax error\n"
+			      "/etc/vm.conf:9: no such disk";
+	struct vmop_result res = { 0 };
+	struct vmop_id op;
+
+	if (vmop_id_get(r->body, &op) == -1)
+		_exit(96);
+	if (r->type == IMSG_VMDOP_RELOAD && op.flags & VMOP_DRYRUN)
+		res.text = changes;
+	else if (r->type == IMSG_VMDOP_RELOAD) {
+		res.err = VMERR_CONFIG;
+		res.text = wrong;
+	} else if (r->type == IMSG_CTL_VERBOSE && op.arg != 2)
+		res.err = VMERR_PERM;
+	else if (r->type == IMSG_CTL_RESET && op.arg != 1)
+		res.err = VMERR_BUSY;
+	fake_result(r, res.err == VMERR_OK ? IMSG_CTL_OK : IMSG_CTL_FAIL, &res,
+	    -1);
+	vmop_id_fini(&op);
+	return 0;
+}
+
+static void
+administration(void **state)
+{
+	assert_int_equal(vmctl(admin, "reload -n"), 0);
+	assert_string_equal(out, "add a\nchange b when it starts again\n");
+	assert_int_equal(vmctl(admin, "rel -jn"), 0);
+	assert_string_equal(out,
+	    "{\"action\":\"add\",\"name\":\"a\",\"when\":null}\n"
+	    "{\"action\":\"change\",\"name\":\"b\","
+	    "\"when\":\"when it starts again\"}\n");
+	assert_int_equal(vmctl(admin, "reload"), 1);
+	assert_string_equal(err,
+	    "vmctl: reload: /etc/vm.conf:3: syntax error\n"
+	    "vmctl: reload: /etc/vm.conf:9: no such disk\n");
+	assert_int_equal(vmctl(admin, "log VERB"), 0);
+	assert_string_equal(err, "");
+	assert_int_equal(vmctl(admin, "log brief"), 5);
+	assert_int_equal(vmctl(admin, "reset vms"), 0);
+	assert_int_equal(vmctl(admin, "reset"), 1);
+	assert_int_equal(vmctl(admin, "load /nonexistent"), 1);
+}
+
+/* How much of a good answer is sent, what is put in it, and its type. */
+static size_t bad_len;
+static size_t bad_at;
+static uint32_t bad_type;
+
+static int
+hostile(struct request *r)
+{
+	struct vm_info i = full_info();
+	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
+	unsigned char *p;
+	size_t len;
+
+	if (b == NULL || vm_info_put(b, &i) == -1)
+		_exit(99);
+	p = ibuf_data(b);
+	len = ibuf_size(b);
+	if (bad_at < len)
+		p[bad_at] ^= 0xff;
+	fake_send(r, bad_type, p, len < bad_len ? len : bad_len, -1);
+	ibuf_free(b);
+	vm_spec_free(i.spec);
+	return -1; /* it must not wait for more */
+}
+
+static void
+bad_answers(void **state)
+{
+	static const char *const lines[] = { "status -j", "pause a", "start a",
+		"stop a", "wait a", "reload", "host", "console a" };
+	size_t i;
+
+	bad_at = SIZE_MAX;
+	bad_type = IMSG_VMDOP_GET_INFO_VM_DATA;
+	for (bad_len = 0; bad_len < 330; bad_len += 3)
+		assert_int_not_equal(vmctl(hostile, "status"), 0);
+	bad_len = SIZE_MAX;
+	for (bad_at = 0; bad_at < 330; bad_at += 3)
+		vmctl(hostile, "status");
+	bad_at = SIZE_MAX;
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		for (bad_type = 0; bad_type <= IMSG_TYPE_MAX; bad_type += 3) {
+			bad_len = bad_type % 2 ? 400 : 20;
+			assert_int_not_equal(vmctl(hostile, lines[i]), 0);
+		}
+}
+
+/* An answer to somebody else, and one that is no message at all. */
+static int
+stranger(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+	uint64_t mine = r->reqid;
+
+	r->reqid = mine + 1;
+	fake_result(r, END, &ok, -1);
+	r->reqid = mine;
+	return list(r);
+}
+
+static int
+noise(struct request *r)
+{
+	char junk[512];
+
+	memset(junk, 0xa5, sizeof(junk));
+	if (write(r->ib->fd, junk, sizeof(junk)) == -1)
+		_exit(95);
+	return -1;
+}
+
+static void
+strange_answers(void **state)
+{
+	assert_int_equal(vmctl(stranger, "status"), 0);
+	assert_string_equal(out, HEADER ROW1 ROW2);
+	assert_int_equal(vmctl(noise, "status"), 7);
+	assert_int_equal(vmctl(noise, "start a"), 7);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(table),
+		cmocka_unit_test(json),
+		cmocka_unit_test(statuses),
+		cmocka_unit_test(no_daemon),
+		cmocka_unit_test(usage),
+		cmocka_unit_test(stopping),
+		cmocka_unit_test(starting),
+		cmocka_unit_test(administration),
+		cmocka_unit_test(bad_answers),
+		cmocka_unit_test(strange_answers),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, fake_setup, fake_teardown);
+}

@@ -1,0 +1,434 @@
+/*
+ * start: a VM of the configuration as it is or with other settings for this
+ * run, or a VM that lives as long as it runs.
+ *
+ * Files named here are opened here, with the rights of the one who asks, and
+ * go to the daemon as descriptors.
+ */
+
+#include <sys/stat.h>
+
+#include <bsd/stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/scaled.h"
+#include "vmctl/vmctl.h"
+
+struct start {
+	struct vmctl *ctl;
+	struct vm_spec *spec;
+	struct fdlist fds;
+	unsigned int nics; /* of -i, 0: not given */
+	int attach;
+};
+
+/* Complain about an option; ST_USAGE is for what getopt(3) can see. */
+static int
+bad(struct start *s, int opt, const char *why)
+{
+	char *arg = safe(optarg);
+
+	complain(s->ctl, NULL, "-%c %s: %s", opt, arg, why);
+	free(arg);
+	return ST_FAILED;
+}
+
+/* The one place of an option that may be given once. */
+static int
+once(struct start *s, int opt, uint32_t given)
+{
+	if (!(s->spec->given & given)) {
+		s->spec->given |= given;
+		return ST_DONE;
+	}
+	complain(s->ctl, NULL, "-%c given twice", opt);
+	return ST_USAGE;
+}
+
+/* Open a regular file (disks: or a device); -1 with errno. */
+static int
+open_file(const char *path, enum fd_kind kind)
+{
+	int fd, flags = kind == FD_DISK ? O_RDWR : O_RDONLY;
+	struct stat st;
+
+	/* A FIFO must not hold us up. */
+	fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 &&
+	    (S_ISREG(st.st_mode) || (kind == FD_DISK && S_ISBLK(st.st_mode)))) {
+		fcntl(fd, F_SETFL, flags);
+		return fd;
+	}
+	close(fd);
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	return -1;
+}
+
+/* The file of option `opt': its full path and a descriptor. */
+static int
+take_file(struct start *s, int opt, const char *file, enum fd_kind kind,
+    unsigned int idx, char **path)
+{
+	int fd;
+
+	if ((*path = realpath(file, NULL)) == NULL)
+		return bad(s, opt, strerror(errno));
+	if ((fd = open_file(*path, kind)) == -1)
+		return bad(s, opt,
+		    errno == EINVAL ? "not a regular file" : strerror(errno));
+	if (fdlist_add(&s->fds, kind, idx, 0, &fd) == -1) {
+		fd_close(&fd);
+		return bad(s, opt, strerror(errno));
+	}
+	return ST_DONE;
+}
+
+static int
+opt_file(struct start *s, int opt, enum fd_kind kind, uint32_t given,
+    char **path)
+{
+	int rc;
+
+	if ((rc = once(s, opt, given)) != ST_DONE)
+		return rc;
+	return take_file(s, opt, optarg, kind, 0, path);
+}
+
+/* "[raw:|qcow2:]path" */
+static int
+opt_disk(struct start *s)
+{
+	struct vm_spec *v = s->spec;
+	const char *file = optarg;
+	struct disk_spec *d;
+	int rc;
+
+	if (v->ndisks >= VM_MAX_DISKS)
+		return bad(s, 'd', "too many disks");
+	d = &v->disks[v->ndisks];
+	d->format = DISK_AUTO;
+	if (strncmp(file, "raw:", 4) == 0) {
+		d->format = DISK_RAW;
+		file += 4;
+	} else if (strncmp(file, "qcow2:", 6) == 0) {
+		d->format = DISK_QCOW2;
+		file += 6;
+	}
+	rc = take_file(s, 'd', file, FD_DISK, v->ndisks, &d->path);
+	if (d->path != NULL)
+		v->ndisks++;
+	v->given |= VMGIVEN_DISKS;
+	return rc;
+}
+
+/* -L, or -n with `sw'. */
+static int
+opt_nic(struct start *s, int opt, const char *sw)
+{
+	struct vm_spec *v = s->spec;
+	struct nic_spec *n;
+
+	if (v->nnics >= VM_MAX_NICS) {
+		complain(s->ctl, NULL, "-%c: too many interfaces", opt);
+		return ST_FAILED;
+	}
+	n = &v->nics[v->nnics];
+	n->flags = NICF_UP | (sw == NULL ? NICF_LOCAL : 0);
+	if (sw != NULL) {
+		if (sw[0] == '\0' || strlen(sw) >= VM_NAME_MAX)
+			return bad(s, opt, "not a name of a switch");
+		if ((n->sw = strdup(sw)) == NULL)
+			return bad(s, opt, strerror(errno));
+	}
+	v->nnics++;
+	v->given |= VMGIVEN_NICS;
+	return ST_DONE;
+}
+
+static int
+opt_nics(struct start *s)
+{
+	const char *err;
+
+	if (s->nics != 0) {
+		complain(s->ctl, NULL, "-i given twice");
+		return ST_USAGE;
+	}
+	s->nics = (unsigned int)strtonum(optarg, 1, VM_MAX_NICS, &err);
+	if (err != NULL)
+		return bad(s, 'i', err);
+	s->spec->given |= VMGIVEN_NICS;
+	return ST_DONE;
+}
+
+static int
+opt_cpus(struct start *s)
+{
+	const char *err;
+	int rc;
+
+	if ((rc = once(s, 'p', VMGIVEN_CPUS)) != ST_DONE)
+		return rc;
+	s->spec->cpus = (uint32_t)strtonum(optarg, 1, VM_MAX_CPUS, &err);
+	return err == NULL ? ST_DONE : bad(s, 'p', err);
+}
+
+static int
+opt_memory(struct start *s)
+{
+	uint64_t bytes;
+	int rc;
+
+	if ((rc = once(s, 'm', VMGIVEN_MEMORY)) != ST_DONE)
+		return rc;
+	if (scaled_parse(optarg, &bytes) == -1)
+		return bad(s, 'm', "not a size");
+	if (bytes < VM_MIN_MEMORY)
+		return bad(s, 'm', "less than 1M");
+	if (bytes > VM_MAX_MEMORY)
+		return bad(s, 'm', "more than 1T");
+	s->spec->memory = bytes & ~(VM_MIN_MEMORY - 1);
+	return ST_DONE;
+}
+
+static int
+opt_bootdev(struct start *s)
+{
+	int rc;
+
+	if ((rc = once(s, 'B', VMGIVEN_BOOTDEV)) != ST_DONE)
+		return rc;
+	if (strcmp(optarg, "cdrom") == 0)
+		s->spec->bootdev = BOOTDEV_CDROM;
+	else if (strcmp(optarg, "disk") == 0)
+		s->spec->bootdev = BOOTDEV_DISK;
+	else if (strcmp(optarg, "net") == 0)
+		s->spec->bootdev = BOOTDEV_NET;
+	else
+		return bad(s, 'B', "not one of cdrom, disk, net");
+	return ST_DONE;
+}
+
+static int
+opt_cmdline(struct start *s)
+{
+	int rc;
+
+	if ((rc = once(s, 'a', VMGIVEN_CMDLINE)) != ST_DONE)
+		return rc;
+	if (strlen(optarg) >= VM_CMDLINE_MAX)
+		return bad(s, 'a', "too long");
+	if ((s->spec->cmdline = strdup(optarg)) == NULL)
+		return bad(s, 'a', strerror(errno));
+	return ST_DONE;
+}
+
+static int
+opt_parent(struct start *s)
+{
+	const char *why;
+	int rc;
+
+	if ((rc = once(s, 't', VMGIVEN_INSTANCE)) != ST_DONE)
+		return rc;
+	if ((why = vm_name_check(optarg)) != NULL)
+		return bad(s, 't', why);
+	if ((s->spec->parent = strdup(optarg)) == NULL)
+		return bad(s, 't', strerror(errno));
+	return ST_DONE;
+}
+
+static int
+option(struct start *s, int c)
+{
+	switch (c) {
+	case 'a':
+		return opt_cmdline(s);
+	case 'B':
+		return opt_bootdev(s);
+	case 'b':
+		return opt_file(s, c, FD_BOOT, VMGIVEN_BOOT, &s->spec->boot);
+	case 'c':
+		s->attach = 1;
+		return ST_DONE;
+	case 'd':
+		return opt_disk(s);
+	case 'I':
+		return opt_file(s, c, FD_INITRD, VMGIVEN_INITRD,
+		    &s->spec->initrd);
+	case 'i':
+		return opt_nics(s);
+	case 'L':
+		return opt_nic(s, c, NULL);
+	case 'm':
+		return opt_memory(s);
+	case 'n':
+		return opt_nic(s, c, optarg);
+	case 'p':
+		return opt_cpus(s);
+	case 'r':
+		return opt_file(s, c, FD_CDROM, VMGIVEN_CDROM, &s->spec->cdrom);
+	case 't':
+		return opt_parent(s);
+	default:
+		return ST_USAGE;
+	}
+}
+
+/* Interfaces of -i that have no -L or -n, which are not attached. */
+static int
+pad_nics(struct start *s)
+{
+	struct vm_spec *v = s->spec;
+
+	if (s->nics == 0)
+		return ST_DONE;
+	if (s->nics < v->nnics) {
+		complain(s->ctl, NULL, "-i %u: %u interfaces are described",
+		    s->nics, v->nnics);
+		return ST_FAILED;
+	}
+	for (; v->nnics < s->nics; v->nnics++)
+		v->nics[v->nnics].flags = NICF_UP;
+	v->min_nics = s->nics;
+	return ST_DONE;
+}
+
+/* What a VM that is made now should have; a known one has its own. */
+static int
+check_new(struct start *s, const char *name)
+{
+	struct vm_spec *v = s->spec;
+	struct vm_list l;
+	int rc;
+
+	if (v->given == 0 || v->given & VMGIVEN_INSTANCE)
+		return ST_DONE;
+	rc = vm_list_get(s->ctl, name, &l);
+	vm_list_fini(&l);
+	if (rc != ST_NOTFOUND)
+		return rc;
+	if (v->boot == NULL && v->ndisks == 0 && v->cdrom == NULL) {
+		complain(s->ctl, name, "no kernel, disk or CD-ROM given");
+		return ST_FAILED;
+	}
+	if (v->ndisks == 0)
+		fprintf(stderr, "vmctl: starting without disks\n");
+	if (v->nnics == 0 && v->boot == NULL)
+		fprintf(stderr, "vmctl: starting without network interfaces\n");
+	return ST_DONE;
+}
+
+static int
+send_start(struct start *s)
+{
+	int fds[VM_MAXFDS];
+	struct ibuf *b;
+	size_t i, n;
+
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    vm_spec_put(b, s->spec) == -1 ||
+	    wire_put_fdlist(b, &s->fds) == -1) {
+		complain(s->ctl, s->spec->name, "%s", strerror(errno));
+		ibuf_free(b);
+		return ST_FAILED;
+	}
+	for (i = 0, n = s->fds.n; i < n; i++)
+		fds[i] = s->fds.ents[i].fd;
+	s->fds.n = 0; /* they are taken */
+	return client_send(s->ctl, IMSG_VMDOP_START_VM_REQUEST, b, fds, n);
+}
+
+static int
+started(struct start *s, const struct vmop_result *r)
+{
+	char *tty;
+
+	if (s->ctl->json)
+		return print_json(json_pack("{s:I,s:o,s:I,s:o}", "id",
+		    (json_int_t)r->id, "name", json_text(r->name), "pid",
+		    (json_int_t)r->pid, "tty", json_text(r->tty)));
+	if (s->attach)
+		return ST_DONE;
+	tty = safe(r->tty);
+	fprintf(stderr, "vmctl: started vm %u successfully, tty %s\n", r->id,
+	    tty);
+	free(tty);
+	return ST_DONE;
+}
+
+static int
+start(struct start *s)
+{
+	struct vmop_result r;
+	struct answer a;
+	int rc;
+
+	if ((rc = send_start(s)) != ST_DONE ||
+	    (rc = client_recv(s->ctl, &a)) != ST_DONE)
+		return rc;
+	if (a.type != IMSG_VMDOP_START_VM_RESPONSE && a.type != IMSG_CTL_FAIL) {
+		complain(s->ctl, s->spec->name, "unexpected answer (%s)",
+		    msg_name(a.type));
+		rc = ST_FAILED;
+	} else if ((rc = answer_result(s->ctl, &a, &r)) == ST_DONE) {
+		if (r.err != VMERR_OK || a.type == IMSG_CTL_FAIL)
+			rc = complain_result(s->ctl, s->spec->name, &r);
+		else
+			rc = started(s, &r);
+		vmop_result_fini(&r);
+	}
+	answer_fini(&a);
+	return rc;
+}
+
+static int
+run(struct start *s, int argc, char **argv)
+{
+	const char *name, *why;
+	int c, rc;
+
+	while ((c = next_opt(s->ctl, argc, argv)) != -1)
+		if ((rc = option(s, c)) != ST_DONE)
+			return rc;
+	if ((name = one_operand(argc, argv)) == NULL)
+		return ST_USAGE;
+	if ((why = vm_name_check(name)) != NULL) {
+		complain(s->ctl, name, "%s", why);
+		return ST_FAILED;
+	}
+	if ((s->spec->name = strdup(name)) == NULL)
+		return ST_FAILED;
+	if ((rc = pad_nics(s)) != ST_DONE ||
+	    (rc = check_new(s, name)) != ST_DONE ||
+	    (rc = start(s)) != ST_DONE || !s->attach)
+		return rc;
+	return console_run(s->ctl, name, 0);
+}
+
+int
+cmd_start(struct vmctl *ctl, int argc, char **argv)
+{
+	struct start s = { .ctl = ctl };
+	int rc;
+
+	if ((s.spec = vm_spec_new(NULL)) == NULL) {
+		complain(ctl, NULL, "%s", strerror(errno));
+		return ST_FAILED;
+	}
+	s.spec->given = 0;
+	rc = run(&s, argc, argv);
+	fdlist_close(&s.fds);
+	vm_spec_free(s.spec);
+	return rc;
+}

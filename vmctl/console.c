@@ -1,0 +1,438 @@
+/*
+ * A VM's console, between this terminal (or two pipes) and a socket whose
+ * other end the guest process holds.
+ *
+ * Output goes straight to standard output.  Input goes through the escape
+ * filter; it is read only when all of the last piece was taken, so that a
+ * guest that does not read cannot hold up its output.  A guest that resets
+ * comes back with a new process: we attach again and skip what was shown.
+ */
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/util/ring.h"
+#include "vmctl/vmctl.h"
+
+#define BACK_MS	   10000 /* for a guest that resets to come back */
+#define BACK_STEP  20	 /* ms between two looks */
+#define INPUT_SIZE 4096
+
+struct console {
+	int sock;
+	int readonly;
+	int stdin_open;
+	int raw;
+	int again; /* not the first attachment */
+	struct termios saved;
+	sigset_t unblocked;
+	struct escape esc;
+	char in[2 * INPUT_SIZE]; /* for the guest */
+	size_t in_start;
+	size_t in_end;
+	uint64_t shown; /* bytes of the history, with what followed */
+	uint64_t skip;	/* bytes to come that were shown already */
+};
+
+enum outcome {
+	OUT_GO,
+	OUT_LEFT,
+	OUT_CLOSED,
+	OUT_FAILED
+};
+
+static volatile sig_atomic_t got_signal;
+
+static void
+on_signal(int sig)
+{
+	got_signal = sig;
+}
+
+/* clang-format off */
+static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+/* clang-format on */
+#define NSIGNALS (sizeof(signals) / sizeof(signals[0]))
+
+/* They arrive in ppoll(2) only. */
+static void
+catch_signals(struct console *c)
+{
+	struct sigaction sa = { .sa_handler = on_signal }, old;
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	sigemptyset(&sa.sa_mask);
+	for (i = 0; i < NSIGNALS; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, &c->unblocked);
+	for (i = 0; i < NSIGNALS; i++) {
+		sigaction(signals[i], NULL, &old);
+		if (old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &sa, NULL);
+	}
+}
+
+/* Die of what arrived, if something did. */
+static void
+release_signals(struct console *c)
+{
+	size_t i;
+
+	for (i = 0; i < NSIGNALS; i++)
+		if (got_signal == signals[i])
+			signal(signals[i], SIG_DFL);
+	sigprocmask(SIG_SETMASK, &c->unblocked, NULL);
+	if (got_signal != 0)
+		raise(got_signal);
+	for (i = 0; i < NSIGNALS; i++)
+		signal(signals[i], SIG_DFL);
+}
+
+static void
+raw_on(struct console *c)
+{
+	struct termios t;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &c->saved) == -1)
+		return;
+	t = c->saved;
+	cfmakeraw(&t);
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0)
+		c->raw = 1;
+}
+
+static void
+raw_off(struct console *c)
+{
+	if (c->raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &c->saved);
+	c->raw = 0;
+}
+
+static int
+write_all(const char *buf, size_t len)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	ssize_t n;
+
+	while (len > 0) {
+		n = write(STDOUT_FILENO, buf, len);
+		if (n == -1 && errno == EAGAIN) {
+			poll(&p, 1, -1);
+		} else if (n == -1 && errno != EINTR) {
+			return -1;
+		} else if (n > 0) {
+			buf += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* From the guest. */
+static enum outcome
+output(struct console *c)
+{
+	char buf[16384];
+	size_t off = 0;
+	ssize_t n;
+
+	n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? OUT_GO : OUT_CLOSED;
+	if (n == 0)
+		return OUT_CLOSED;
+	if (c->skip > 0) {
+		off = c->skip < (uint64_t)n ? (size_t)c->skip : (size_t)n;
+		c->skip -= off;
+	}
+	c->shown += (size_t)n - off;
+	if (write_all(buf + off, (size_t)n - off) == -1)
+		return OUT_FAILED;
+	return OUT_GO;
+}
+
+static void
+help(void)
+{
+	fprintf(stderr,
+	    "\r\n~.\tleave\r\n~~\tsend one tilde\r\n"
+	    "~?\tthis list\r\n");
+}
+
+/* Typed. */
+static enum outcome
+input(struct console *c)
+{
+	enum esc_event ev;
+	char buf[INPUT_SIZE];
+	ssize_t n;
+
+	n = read(STDIN_FILENO, buf, sizeof(buf));
+	if (n == -1 && (errno == EINTR || errno == EAGAIN))
+		return OUT_GO;
+	if (n <= 0) {
+		c->stdin_open = 0;
+		/* A terminal that is gone has nobody before it. */
+		return c->raw ? OUT_LEFT : OUT_GO;
+	}
+	c->in_start = 0;
+	ev = escape_filter(&c->esc, buf, (size_t)n, c->in, &c->in_end);
+	if (c->readonly)
+		c->in_end = 0;
+	if (ev == ESC_HELP)
+		help();
+	return ev == ESC_LEAVE ? OUT_LEFT : OUT_GO;
+}
+
+/* To the guest, what it takes now. */
+static void
+send_input(struct console *c)
+{
+	ssize_t n;
+
+	n = send(c->sock, c->in + c->in_start, c->in_end - c->in_start,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		c->in_start += (size_t)n;
+	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+		c->in_start = c->in_end; /* the end is read, too */
+}
+
+/* Until something ends it. */
+static enum outcome
+pump(struct console *c)
+{
+	enum outcome o = OUT_GO;
+	struct pollfd p[2];
+	int pending;
+
+	while (o == OUT_GO) {
+		pending = c->in_start < c->in_end;
+		p[0].fd = c->sock;
+		p[0].events = (short)(POLLIN | (pending ? POLLOUT : 0));
+		p[1].fd = c->stdin_open && !pending ? STDIN_FILENO : -1;
+		p[1].events = POLLIN;
+		p[0].revents = p[1].revents = 0;
+		if (ppoll(p, 2, NULL, &c->unblocked) == -1) {
+			if (got_signal != 0)
+				return OUT_LEFT;
+			if (errno != EINTR)
+				return OUT_FAILED;
+			continue;
+		}
+		if (p[0].revents & POLLOUT)
+			send_input(c);
+		if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
+			o = output(c);
+		if (o == OUT_GO && p[1].revents != 0)
+			o = input(c);
+	}
+	if (o == OUT_LEFT && c->in_start < c->in_end)
+		send_input(c);
+	return o;
+}
+
+/* What the answer says; takes its socket. */
+static int
+granted(struct vmctl *ctl, struct console *c, const char *name,
+    struct answer *a, const struct vmop_result *r)
+{
+	char *s;
+
+	if (r->err != VMERR_OK) {
+		if (c->again)
+			return ST_FAILED; /* it ended meanwhile */
+		return complain_result(ctl, name, r);
+	}
+	if ((c->sock = imsg_get_fd(&a->im)) == -1) {
+		complain(ctl, name, "no console in the answer");
+		return ST_FAILED;
+	}
+	if (r->text != NULL && r->text[0] != '\0' && !c->again) {
+		s = result_text(r);
+		fprintf(stderr, "%s\r\n", s);
+		free(s);
+	}
+	return ST_DONE;
+}
+
+/* Get a socket; ST_DONE, or another status after a message. */
+static int
+attach(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
+{
+	struct vmop_id op = { .name = name, .flags = flags };
+	struct vmop_result r;
+	struct answer a;
+	int rc;
+
+	if ((rc = client_send_id(ctl, IMSG_CTL_CONSOLE_REQUEST, &op)) !=
+		ST_DONE ||
+	    (rc = client_recv(ctl, &a)) != ST_DONE)
+		return rc;
+	if (a.type != IMSG_CTL_CONSOLE_RESPONSE && a.type != IMSG_CTL_FAIL) {
+		complain(ctl, name, "unexpected answer (%s)", msg_name(a.type));
+		rc = ST_FAILED;
+	} else if ((rc = answer_result(ctl, &a, &r)) == ST_DONE) {
+		rc = granted(ctl, c, name, &a, &r);
+		vmop_result_fini(&r);
+	}
+	answer_fini(&a);
+	/* The console is a channel of its own. */
+	client_close(ctl);
+	return rc;
+}
+
+/* The process of `name', 0 if there is none, -1 if none will come. */
+static int
+process(struct vmctl *ctl, const char *name)
+{
+	struct vm_list l;
+	int pid = -1;
+
+	if (vm_list_get(ctl, name, &l) == ST_DONE && l.n == 1 &&
+	    l.vms[0].state != VMS_STOPPED && l.vms[0].state != VMS_WAITING)
+		pid = l.vms[0].pid;
+	vm_list_fini(&l);
+	return pid;
+}
+
+/*
+ * The console of process `old' was closed.  The new process when the guest
+ * has reset itself, else -1.
+ */
+static int
+come_back(struct vmctl *ctl, struct console *c, const char *name, int old)
+{
+	const struct timespec step = { 0, BACK_STEP * 1000000L };
+	int pid, ms;
+
+	for (ms = 0; ms < BACK_MS; ms += BACK_STEP) {
+		if ((pid = process(ctl, name)) == -1)
+			return -1;
+		if (pid != 0 && pid != old)
+			return pid;
+		ppoll(NULL, 0, &step, &c->unblocked);
+		if (got_signal != 0)
+			return -1;
+	}
+	return -1;
+}
+
+/*
+ * Attach again after a reset.  While the history is short we know where we
+ * were in it and miss nothing.
+ */
+static int
+attach_again(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
+{
+	fd_close(&c->sock);
+	c->again = 1;
+	c->in_start = c->in_end = 0;
+	c->skip = 0;
+	if (c->shown < RING_SIZE / 2)
+		c->skip = c->shown;
+	else
+		flags &= ~(uint32_t)VMOP_HISTORY;
+	return attach(ctl, c, name, flags);
+}
+
+/* The words of runs too short to attach to, after a reset. */
+static void
+last_words(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
+{
+	flags = (flags & ~(uint32_t)VMOP_STEAL) | VMOP_READONLY;
+	if (got_signal != 0 || c->shown >= RING_SIZE / 2 ||
+	    process(ctl, name) > 0)
+		return;
+	c->stdin_open = 0;
+	if (attach_again(ctl, c, name, flags) == ST_DONE)
+		pump(c);
+}
+
+static int
+serve(struct vmctl *ctl, struct console *c, char *name, uint32_t flags, int pid)
+{
+	enum outcome o;
+
+	do {
+		if ((o = pump(c)) == OUT_FAILED)
+			return ST_FAILED;
+		if (o == OUT_LEFT || pid <= 0)
+			return ST_DONE;
+		/* It may reset again before we are there. */
+		do
+			pid = come_back(ctl, c, name, pid);
+		while (
+		    pid != -1 && attach_again(ctl, c, name, flags) != ST_DONE);
+	} while (pid != -1);
+	last_words(ctl, c, name, flags);
+	return ST_DONE;
+}
+
+int
+console_run(struct vmctl *ctl, const char *name, uint32_t flags)
+{
+	struct console c = { .sock = -1, .stdin_open = 1, .esc.bol = 1 };
+	char *copy, *s;
+	int pid, rc;
+
+	if ((copy = strdup(name)) == NULL)
+		return ST_FAILED;
+	c.readonly = (flags & VMOP_READONLY) != 0;
+	flags |= VMOP_HISTORY;
+	pid = process(ctl, name);
+	if (ctl->fd == -1 && pid == -1) {
+		free(copy);
+		return ST_NODAEMON; /* said so already */
+	}
+	if ((rc = attach(ctl, &c, copy, flags)) == ST_DONE) {
+		s = safe(name);
+		fflush(stdout);
+		catch_signals(&c);
+		raw_on(&c);
+		if (c.raw)
+			fprintf(stderr, "Connected to %s (~. leaves)\r\n", s);
+		rc = serve(ctl, &c, copy, flags, pid);
+		if (c.raw)
+			fprintf(stderr, "\r\nDisconnected from %s\r\n", s);
+		raw_off(&c);
+		fd_close(&c.sock);
+		free(s);
+		release_signals(&c);
+	}
+	free(copy);
+	return rc;
+}
+
+int
+cmd_console(struct vmctl *ctl, int argc, char **argv)
+{
+	const char *name;
+	uint32_t flags = 0;
+	int c;
+
+	while ((c = next_opt(ctl, argc, argv)) != -1) {
+		if (c == 'f')
+			flags |= VMOP_STEAL;
+		else if (c == 'r')
+			flags |= VMOP_READONLY;
+		else
+			return ST_USAGE;
+	}
+	if ((name = one_operand(argc, argv)) == NULL ||
+	    flags == (VMOP_STEAL | VMOP_READONLY))
+		return ST_USAGE;
+	return console_run(ctl, name, flags);
+}

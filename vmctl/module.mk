@@ -1,0 +1,37 @@
+# vmctl: the control program.
+VMCTL_CMD_SRCS = \
+	vmctl/client.c \
+	vmctl/cmd_ctl.c \
+	vmctl/cmd_host.c \
+	vmctl/cmd_pause.c \
+	vmctl/cmd_start.c \
+	vmctl/cmd_status.c \
+	vmctl/cmd_stop.c \
+	vmctl/console.c \
+	vmctl/escape.c \
+	vmctl/list.c \
+	vmctl/main.c \
+	vmctl/print.c
+VMCTL_SRCS = \
+	vmctl/vmctl.c \
+	$(VMCTL_CMD_SRCS) \
+	$(IMSG_SRCS) \
+	$(UTIL_SRCS) \
+	$(PROTO_SRCS) \
+	$(VMM_HOST_SRCS)
+
+VMCTL_OBJS = $(VMCTL_SRCS:%.c=$(B)/obj/%.o)
+VMCTL_LIBS = -lbsd -ljansson
+
+$(B)/vmctl: $$(VMCTL_OBJS)
+	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(VMCTL_LIBS)
+
+all: $(B)/vmctl
+
+VMCTL_TEST_SRCS = $(VMCTL_CMD_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
+	$(VMM_HOST_SRCS)
+UNIT += vmctl_test vmctl_console_test
+vmctl_test_SRCS = $(VMCTL_TEST_SRCS)
+vmctl_test_LIBS = $(VMCTL_LIBS)
+vmctl_console_test_SRCS = $(VMCTL_TEST_SRCS)
+vmctl_console_test_LIBS = $(VMCTL_LIBS)

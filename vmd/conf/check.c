@@ -1,0 +1,195 @@
+/*
+ * What can be said of a configuration only when all of it was read: names,
+ * ids and addresses that clash, VMs that could never start.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "vmd/conf/conf_int.h"
+
+static void
+vm_error(struct parser *p, const struct vm_spec *s, const char *text)
+{
+	conf_report_at(p, 0, s->file, s->line, "vm \"%s\" failed: %s", s->name,
+	    text);
+}
+
+static const struct vm_spec *
+find(const struct conf *c, const char *name)
+{
+	const struct conf_vm *v;
+
+	TAILQ_FOREACH(v, &c->vms, entry)
+		if (strcmp(v->spec->name, name) == 0)
+			return v->spec;
+	return NULL;
+}
+
+/* Something to boot from: of its own, or of the template it comes from. */
+static void
+check_devices(struct parser *p, const struct vm_spec *s)
+{
+	const struct vm_spec *from = s;
+	int depth;
+
+	for (depth = 0; depth < 16; depth++) {
+		if (from->boot != NULL || from->cdrom != NULL ||
+		    from->ndisks > 0)
+			return;
+		if (from->parent == NULL)
+			break;
+		/* One that is not in this file may be known already. */
+		if ((from = find(p->conf, from->parent)) == NULL)
+			return;
+	}
+	vm_error(p, s, "no kernel or disk/cdrom specified");
+}
+
+static int
+same_lladdr(const struct nic_spec *a, const struct nic_spec *b)
+{
+	return a != b && (a->flags & NICF_LLADDR) && (b->flags & NICF_LLADDR) &&
+	    memcmp(a->lladdr, b->lladdr, sizeof(a->lladdr)) == 0;
+}
+
+static void
+check_pair(struct parser *p, const struct vm_spec *s, const struct vm_spec *o)
+{
+	uint32_t i, j;
+
+	if (s != o && strcmp(s->name, o->name) == 0)
+		conf_report_at(p, 0, s->file, s->line,
+		    "vm \"%s\" failed: defined before, at %s:%u", s->name,
+		    o->file, o->line);
+	if (s != o && s->id != 0 && s->id == o->id)
+		conf_report_at(p, 0, s->file, s->line,
+		    "vm \"%s\" failed: id %u is that of vm \"%s\"", s->name,
+		    s->id, o->name);
+	for (i = 0; i < s->nnics; i++)
+		for (j = 0; j < (s == o ? i : o->nnics); j++)
+			if (same_lladdr(&s->nics[i], &o->nics[j]))
+				conf_report_at(p, 0, s->file, s->line,
+				    "vm \"%s\" failed: interface %u has the "
+				    "address of one of vm \"%s\"",
+				    s->name, i, o->name);
+}
+
+static void
+check_switches(struct parser *p, const struct vm_spec *s)
+{
+	const struct conf_switch *sw;
+	uint32_t i;
+
+	for (i = 0; i < s->nnics; i++) {
+		if (s->nics[i].sw == NULL)
+			continue;
+		TAILQ_FOREACH(sw, &p->conf->switches, entry)
+			if (strcmp(sw->name, s->nics[i].sw) == 0)
+				break;
+		if (sw != NULL ||
+		    (p->opts->known_switch != NULL &&
+			p->opts->known_switch(p->opts->arg, s->nics[i].sw)))
+			continue;
+		conf_report_at(p, 1, s->file, s->line,
+		    "vm \"%s\": switch \"%s\" is not defined", s->name,
+		    s->nics[i].sw);
+	}
+}
+
+static void
+check_vm(struct parser *p, const struct vm_spec *s)
+{
+	const struct conf_vm *o;
+	const char *why;
+
+	if ((why = vm_name_check(s->name)) != NULL)
+		vm_error(p, s, why);
+	if (s->parent != NULL && (why = vm_name_check(s->parent)) != NULL)
+		vm_error(p, s, why);
+	if (s->parent != NULL && find(p->conf, s->parent) == NULL)
+		conf_report_at(p, 0, s->file, s->line,
+		    "vm \"%s\" failed: no vm \"%s\" to be an instance of",
+		    s->name, s->parent);
+	check_devices(p, s);
+	check_switches(p, s);
+	if (s->initrd != NULL && s->boot == NULL && s->parent == NULL)
+		vm_error(p, s, "initrd without a kernel");
+	if (s->cmdline != NULL && s->boot == NULL && s->parent == NULL)
+		vm_error(p, s, "cmdline without a kernel");
+	TAILQ_FOREACH(o, &p->conf->vms, entry) {
+		check_pair(p, s, o->spec);
+		if (o->spec == s) /* pairs once each */
+			break;
+	}
+}
+
+void
+conf_check_all(struct parser *p)
+{
+	const struct conf_vm *v;
+
+	TAILQ_FOREACH(v, &p->conf->vms, entry)
+		check_vm(p, v->spec);
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+static int
+check_file(const struct vm_spec *s, const char *path, const char *what,
+    const struct conf_opts *o)
+{
+	char text[4096 + 256];
+	struct stat st;
+	const char *why = NULL;
+
+	if (path == NULL)
+		return 0;
+	if (stat(path, &st) == -1)
+		why = strerror(errno);
+	else if (S_ISDIR(st.st_mode))
+		why = strerror(EISDIR);
+	if (why == NULL)
+		return 0;
+	snprintf(text, sizeof(text), "vm \"%s\": %s %s: %s", s->name, what,
+	    path, why);
+	o->report(o->arg, 0, s->file, s->line, text);
+	return 1;
+}
+
+/* The placeholder of a template is no image. */
+static int
+check_disk(const struct vm_spec *s, const struct disk_spec *d,
+    const struct conf_opts *o)
+{
+	char text[256];
+
+	if (strcmp(d->path, "/dev/null") != 0)
+		return check_file(s, d->path, "failed to parse disks:", o);
+	if (!(s->flags & VMF_DISABLED) || !(o->flags & CONF_DRYRUN))
+		return 0;
+	snprintf(text, sizeof(text), "vm \"%s\": disk /dev/null is no image",
+	    s->name);
+	o->report(o->arg, 1, s->file, s->line, text);
+	return 0;
+}
+
+int
+conf_check(const struct conf *c, const struct conf_opts *o)
+{
+	const struct conf_vm *v;
+	const struct vm_spec *s;
+	uint32_t i;
+	int errors = 0;
+
+	TAILQ_FOREACH(v, &c->vms, entry) {
+		s = v->spec;
+		errors += check_file(s, s->boot, "kernel path not found:", o);
+		errors += check_file(s, s->initrd, "initrd", o);
+		for (i = 0; i < s->ndisks; i++)
+			errors += check_disk(s, &s->disks[i], o);
+	}
+	return errors;
+}
