@@ -332,6 +332,8 @@ peer_new(struct event_base *base, int fd, const struct peer_conf *conf)
 	imsgbuf_allow_fdpass(&p->ib);
 	if (p->conf.max_queue == 0)
 		p->conf.max_queue = QUEUE_DEFAULT;
+	if (p->conf.log_rate == 0)
+		p->conf.log_rate = PEER_LOG_RATE;
 	if ((flags = fcntl(fd, F_GETFL)) == -1 ||
 	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
 	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 ||
@@ -538,7 +540,7 @@ log_allowed(struct peer *p)
 		p->log_second = now;
 		p->log_lines = p->log_dropped = 0;
 	}
-	if (p->log_lines >= PEER_LOG_RATE) {
+	if (p->log_lines >= p->conf.log_rate) {
 		p->log_dropped++;
 		return 0;
 	}

@@ -63,6 +63,7 @@ struct peer_conf {
 	void		*arg;
 	size_t		 max_queue;	/* bytes unsent before it is closed; 0: 16 MiB */
 	unsigned int	 write_timeout; /* seconds without progress; 0: none */
+	unsigned int	 log_rate;	/* lines a second; 0: PEER_LOG_RATE */
 	unsigned int	 read_timeout; /* seconds for one message; 0: none */
 };
 

@@ -413,7 +413,7 @@ run(struct start *s, int argc, char **argv)
 	    (rc = check_new(s, name)) != ST_DONE ||
 	    (rc = start(s)) != ST_DONE || !s->attach)
 		return rc;
-	return console_run(s->ctl, name, 0);
+	return console_run(s->ctl, name, VMOP_RUN);
 }
 
 int

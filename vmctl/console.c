@@ -184,6 +184,7 @@ input(struct console *c)
 		return OUT_GO;
 	if (n <= 0) {
 		c->stdin_open = 0;
+		shutdown(c->sock, SHUT_WR); /* somebody else may type */
 		/* A terminal that is gone has nobody before it. */
 		return c->raw ? OUT_LEFT : OUT_GO;
 	}
@@ -337,15 +338,21 @@ come_back(struct vmctl *ctl, struct console *c, const char *name, int old)
 static int
 attach_again(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
 {
+	int rc;
+
 	fd_close(&c->sock);
 	c->again = 1;
 	c->in_start = c->in_end = 0;
 	c->skip = 0;
-	if (c->shown < RING_SIZE / 2)
+	if (flags & VMOP_RUN)
+		; /* of the new run all is new */
+	else if (c->shown < RING_SIZE / 2)
 		c->skip = c->shown;
 	else
 		flags &= ~(uint32_t)VMOP_HISTORY;
-	return attach(ctl, c, name, flags);
+	if ((rc = attach(ctl, c, name, flags)) == ST_DONE && !c->stdin_open)
+		shutdown(c->sock, SHUT_WR);
+	return rc;
 }
 
 /* The words of runs too short to attach to, after a reset. */
@@ -354,7 +361,7 @@ last_words(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
 {
 	flags = (flags & ~(uint32_t)VMOP_STEAL) | VMOP_READONLY;
 	if (got_signal != 0 || c->shown >= RING_SIZE / 2 ||
-	    process(ctl, name) > 0)
+	    (flags & VMOP_RUN) || process(ctl, name) > 0)
 		return;
 	c->stdin_open = 0;
 	if (attach_again(ctl, c, name, flags) == ST_DONE)

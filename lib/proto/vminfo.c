@@ -102,7 +102,7 @@ int
 vmop_id_get(struct ibuf *b, struct vmop_id *v)
 {
 	const uint32_t known = VMOP_FORCE | VMOP_WAIT | VMOP_READONLY |
-	    VMOP_DRYRUN | VMOP_HISTORY | VMOP_STEAL;
+	    VMOP_DRYRUN | VMOP_HISTORY | VMOP_STEAL | VMOP_RUN;
 
 	memset(v, 0, sizeof(*v));
 	if (wire_get_str(b, &v->name, NAME_MAX_LEN) == -1 ||

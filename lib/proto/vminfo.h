@@ -48,6 +48,7 @@ enum {
 	VMOP_DRYRUN	= 0x08,		/* reload -n */
 	VMOP_HISTORY	= 0x10,		/* console: send the history first */
 	VMOP_STEAL	= 0x20,		/* console: become the writer */
+	VMOP_RUN	= 0x40,		/* console: history of this run only */
 };
 struct vmop_id {
 	char		*name;		/* as typed: a name or a number */

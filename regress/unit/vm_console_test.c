@@ -139,6 +139,27 @@ history(void **state)
 	close(b);
 }
 
+/* A new run begins where the last one ended; both are history. */
+static void
+this_run(void **state)
+{
+	int a, b;
+
+	say("first ");
+	turn();
+	console_free(con);
+	con = console_new(base, ring, -1, -1);
+	assert_non_null(con);
+	say("second");
+	turn();
+	a = attach(VMOP_HISTORY | VMOP_RUN | VMOP_READONLY, 0);
+	b = attach(VMOP_HISTORY | VMOP_READONLY, 0);
+	assert_string_equal(hear(a), "second");
+	assert_string_equal(hear(b), "first second");
+	close(a);
+	close(b);
+}
+
 static void
 one_writer(void **state)
 {
@@ -334,6 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(history),
+		T(this_run),
 		T(one_writer),
 		T(half_closed),
 		T(slow_reader),

@@ -22,9 +22,10 @@
 #include "proc/spawn.h"
 #include "vmd/parent/parent.h"
 
-#define DELAY_MAX 60	/* s between two starts of a child */
-#define STEADY_MS 10000 /* a run that long was a good one */
-#define END_GRACE 10	/* s for all children to end */
+#define DELAY_MAX    60	   /* s between two starts of a child */
+#define STEADY_MS    10000 /* a run that long was a good one */
+#define VMM_LOG_RATE 400   /* lines a second */
+#define END_GRACE    10	   /* s for all children to end */
 
 static int child_start(struct child *c);
 
@@ -71,19 +72,6 @@ child_send_id(struct child *c, uint32_t type, struct msg_hdr h,
 		*fd = -1;
 	}
 	return peer_send(c->peer, type, h, b, &take, fd == NULL ? 0 : 1);
-}
-
-int
-parent_log(struct peer *p, struct msg *m)
-{
-	struct log_line l;
-
-	if (log_line_get(&m->body, &l) == -1)
-		return -1;
-	if (l.text != NULL)
-		log_from(peer_name(p), (int)(l.prio & 7), l.text);
-	log_line_fini(&l);
-	return 0;
 }
 
 /* The listening socket for control; /dev/kvm and vmd-guest for vmm. */
@@ -298,8 +286,12 @@ child_start(struct child *c)
 		.closed = child_closed,
 		.arg = c,
 	};
+	struct peer_conf conf = pc;
 	int sv[2];
 
+	/* Its guests' lines come through vmm, which limits each. */
+	if (is(c, CHILD_VMM))
+		conf.log_rate = VMM_LOG_RATE;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return -1;
 	c->since = now_ms();
@@ -309,7 +301,7 @@ child_start(struct child *c)
 		fd_close(&sv[0]);
 		return -1;
 	}
-	c->peer = peer_new(c->parent->base, sv[0], &pc);
+	c->peer = peer_new(c->parent->base, sv[0], &conf);
 	c->ended = event_new(c->parent->base, c->pidfd, EV_READ | EV_PERSIST,
 	    child_ended, c);
 	if (c->ended == NULL || event_add(c->ended, NULL) == -1)

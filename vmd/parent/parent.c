@@ -23,9 +23,9 @@
 /* clang-format off */
 static const struct msg_handler parent_msgs[] = {
 	{ IMSG_CTL_LOG,		ROLE_CONTROL | ROLE_PRIV | ROLE_VMM,
-	  parent_log },
+	  peer_log },
 	{ IMSG_CTL_READY,	ROLE_CONTROL | ROLE_PRIV | ROLE_VMM,
-	  parent_log },
+	  peer_log },
 
 	{ IMSG_CTL_CONN_OPEN,	ROLE_CONTROL,	parent_conn_open },
 	{ IMSG_CTL_CONN_CLOSE,	ROLE_CONTROL,	parent_conn_close },

@@ -118,7 +118,6 @@ void	children_free(struct parent *p);
 int	child_send_id(struct child *c, uint32_t type, struct msg_hdr h,
 	    const struct vmop_id *v, int *fd);
 struct parent *parent_of(struct peer *p);
-int	parent_log(struct peer *p, struct msg *m);
 
 /* --- request.c --------------------------------------------------------- */
 

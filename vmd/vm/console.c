@@ -53,6 +53,7 @@ struct console {
 
 	pthread_mutex_t lock; /* the ring */
 	struct ring *ring;
+	uint64_t start; /* position where this run began */
 
 	atomic_int woken;
 	int wake;
@@ -368,6 +369,7 @@ console_new(struct event_base *base, int ring, int tty, int logfd)
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->wake == -1 || (c->ring = ring_map(ring)) == NULL)
 		goto fail;
+	c->start = ring_pos(c->ring);
 	c->wake_ev = event_new(base, c->wake, EV_READ | EV_PERSIST, woken, c);
 	if (c->wake_ev == NULL || event_add(c->wake_ev, NULL) == -1)
 		goto fail;
@@ -458,7 +460,10 @@ console_attach(struct console *c, int *fd, uint32_t flags)
 	if ((p = port_new(c, PORT_SOCKET, fd)) == NULL)
 		return -1;
 	c->nsockets++;
-	p->pos = flags & VMOP_HISTORY ? 0 : now(c);
+	if (flags & VMOP_RUN)
+		p->pos = c->start;
+	else
+		p->pos = flags & VMOP_HISTORY ? 0 : now(c);
 	if (!(flags & VMOP_READONLY))
 		writer = become_writer(c, p, flags & VMOP_STEAL);
 	input_gate(c);
