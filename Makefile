@@ -21,7 +21,7 @@ Q = @
 
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
-LIBEXECDIR = $(PREFIX)/libexec
+LIBEXECDIR = $(SBINDIR)/../libexec
 MANDIR = $(PREFIX)/share/man
 FUZZ_S = 60
 JOBS := $(shell nproc 2>/dev/null || echo 2)

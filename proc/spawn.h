@@ -11,25 +11,25 @@
  * unblocked in it.
  */
 struct spawn {
-	int		 exe;		/* descriptor for execveat(2) */
-	const char	*const *argv;
-	int		 channel;	/* stays the caller's */
-	const int	*fds;		/* stay the caller's */
-	size_t		 nfds;
-	int		 keep_stdio;
-	int		 flags;		/* CLONE_NEW* for the child, 0 if none */
+	int exe; /* descriptor for execveat(2) */
+	const char *const *argv;
+	int channel;	/* stays the caller's */
+	const int *fds; /* stay the caller's */
+	size_t nfds;
+	int keep_stdio;
+	int flags; /* CLONE_NEW* for the child, 0 if none */
 	/*
 	 * Run in the parent after the clone, while the child waits: to write
 	 * id maps.  -1 with errno ends the child.  May be NULL.
 	 */
-	int		(*started)(pid_t pid, void *arg);
+	int (*started)(pid_t pid, void *arg);
 	/*
 	 * Run in the child after that, before descriptors are arranged and
 	 * exec; -1 with errno ends it.  Async-signal-safe calls only.  May
 	 * be NULL.
 	 */
-	int		(*child)(void *arg);
-	void		*arg;
+	int (*child)(void *arg);
+	void *arg;
 };
 
 /*
@@ -37,12 +37,12 @@ struct spawn {
  * becomes readable when it ends; or -1 with errno.  A failed exec is
  * reported here too, with its errno; nothing is left behind then.
  */
-pid_t	spawn(const struct spawn *s, int *pidfd);
+pid_t spawn(const struct spawn *s, int *pidfd);
 
 /*
  * Reap by pidfd without blocking.  1 with the status in `*status' (as of
  * waitpid(2)), 0 if it still runs, -1 with errno.
  */
-int	spawn_reap(int pidfd, int *status);
+int spawn_reap(int pidfd, int *status);
 
 #endif

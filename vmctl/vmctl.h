@@ -15,7 +15,7 @@
  * everything blocks.
  */
 
-#define VMCTL_SOCKET	"/run/vmd/vmd.sock"
+#define VMCTL_SOCKET "/run/vmd/vmd.sock"
 
 /* Exit statuses; vmerr_status() knows those of failed requests. */
 enum {
@@ -32,13 +32,13 @@ enum {
 struct cmd;
 
 struct vmctl {
-	const char	*socket;
-	int		 verbose;
-	int		 json;
+	const char *socket;
+	int verbose;
+	int json;
 	const struct cmd *cmd;
-	int		 fd;		/* to vmd, -1: not connected */
-	struct imsgbuf	 ib;
-	uint64_t	 reqid;		/* of the latest request */
+	int fd; /* to vmd, -1: not connected */
+	struct imsgbuf ib;
+	uint64_t reqid; /* of the latest request */
 };
 
 /*
@@ -46,121 +46,122 @@ struct vmctl {
  * status; ST_USAGE prints the usage.
  */
 struct cmd {
-	const char	*name;
-	const char	*opts;		/* for getopt(3) */
-	const char	*usage;		/* what follows the name */
-	int		(*run)(struct vmctl *ctl, int argc, char **argv);
+	const char *name;
+	const char *opts;  /* for getopt(3) */
+	const char *usage; /* what follows the name */
+	int (*run)(struct vmctl *ctl, int argc, char **argv);
 };
 
 extern const struct cmd commands[];
 extern const size_t ncommands;
 
 /* The whole program but for exit(3).  Returns the exit status. */
-int	vmctl_main(int argc, char **argv);
+int vmctl_main(int argc, char **argv);
 /*
  * The next option, -1 after the last; `j' is handled here.  Operands may
  * stand before, between and after the options.
  */
-int	next_opt(struct vmctl *ctl, int argc, char **argv);
+int next_opt(struct vmctl *ctl, int argc, char **argv);
 /* The one operand, or NULL if there is none or there are more. */
 const char *one_operand(int argc, char **argv);
 
-int	cmd_console(struct vmctl *ctl, int argc, char **argv);
-int	cmd_host(struct vmctl *ctl, int argc, char **argv);
-int	cmd_load(struct vmctl *ctl, int argc, char **argv);
-int	cmd_log(struct vmctl *ctl, int argc, char **argv);
-int	cmd_pause(struct vmctl *ctl, int argc, char **argv);
-int	cmd_reload(struct vmctl *ctl, int argc, char **argv);
-int	cmd_reset(struct vmctl *ctl, int argc, char **argv);
-int	cmd_start(struct vmctl *ctl, int argc, char **argv);
-int	cmd_status(struct vmctl *ctl, int argc, char **argv);
-int	cmd_stop(struct vmctl *ctl, int argc, char **argv);
-int	cmd_unpause(struct vmctl *ctl, int argc, char **argv);
-int	cmd_wait(struct vmctl *ctl, int argc, char **argv);
+int cmd_console(struct vmctl *ctl, int argc, char **argv);
+int cmd_host(struct vmctl *ctl, int argc, char **argv);
+int cmd_load(struct vmctl *ctl, int argc, char **argv);
+int cmd_log(struct vmctl *ctl, int argc, char **argv);
+int cmd_pause(struct vmctl *ctl, int argc, char **argv);
+int cmd_reload(struct vmctl *ctl, int argc, char **argv);
+int cmd_reset(struct vmctl *ctl, int argc, char **argv);
+int cmd_start(struct vmctl *ctl, int argc, char **argv);
+int cmd_status(struct vmctl *ctl, int argc, char **argv);
+int cmd_stop(struct vmctl *ctl, int argc, char **argv);
+int cmd_unpause(struct vmctl *ctl, int argc, char **argv);
+int cmd_wait(struct vmctl *ctl, int argc, char **argv);
 
 /* --- client.c: the connection ------------------------------------------ */
 
 /* An answer; ends with answer_fini(). */
 struct answer {
-	uint32_t	type;
-	struct ibuf	body;		/* what follows the header */
-	struct imsg	im;
+	uint32_t type;
+	struct ibuf body; /* what follows the header */
+	struct imsg im;
 };
 
 /* Connect; 0 or -1 with errno.  Does nothing when connected. */
-int	client_connect(struct vmctl *ctl);
-void	client_close(struct vmctl *ctl);
+int client_connect(struct vmctl *ctl);
+void client_close(struct vmctl *ctl);
 /*
  * Connect and send a request.  `body' (may be NULL) is freed and the `fds'
  * are taken in every case.  ST_DONE, or another status after a message.
  */
-int	client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body,
-	    int *fds, size_t nfds);
-int	client_send_id(struct vmctl *ctl, uint32_t type,
-	    const struct vmop_id *op);
+int client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body, int *fds,
+    size_t nfds);
+int client_send_id(struct vmctl *ctl, uint32_t type, const struct vmop_id *op);
 /* Wait for the next answer to the latest request; as above. */
-int	client_recv(struct vmctl *ctl, struct answer *a);
-void	answer_fini(struct answer *a);
+int client_recv(struct vmctl *ctl, struct answer *a);
+void answer_fini(struct answer *a);
 /* Read a body; ST_DONE, or ST_FAILED after a message. */
-int	answer_result(struct vmctl *ctl, struct answer *a,
-	    struct vmop_result *r);
+int answer_result(struct vmctl *ctl, struct answer *a, struct vmop_result *r);
 /* Send and wait for an answer that is a vmop_result. */
-int	client_ask(struct vmctl *ctl, uint32_t type, const struct vmop_id *op,
-	    uint32_t *answer, struct vmop_result *r);
+int client_ask(struct vmctl *ctl, uint32_t type, const struct vmop_id *op,
+    uint32_t *answer, struct vmop_result *r);
 
 /* --- list.c: GET_INFO_VM ----------------------------------------------- */
 
 struct vm_list {
-	struct vm_info	*vms;
-	size_t		 n;
+	struct vm_info *vms;
+	size_t n;
 };
 /*
  * All VMs, or the one called `name'.  Returns a status; ST_NOTFOUND comes
  * without a message.  vm_list_fini() in every case.
  */
-int	vm_list_get(struct vmctl *ctl, const char *name, struct vm_list *l);
-void	vm_list_fini(struct vm_list *l);
+int vm_list_get(struct vmctl *ctl, const char *name, struct vm_list *l);
+void vm_list_fini(struct vm_list *l);
 
 /* --- print.c: what people and programs read ---------------------------- */
 
 /* `s' encoded with vis(3); the caller frees.  NULL becomes "". */
-char	*safe(const char *s);
+char *safe(const char *s);
 /* "vmctl: start web1: text" on stderr; `name' may be NULL. */
-void	complain(const struct vmctl *ctl, const char *name, const char *fmt,
-	    ...) __attribute__((format(printf, 3, 4)));
+void complain(const struct vmctl *ctl, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "stopping vm web1: ", or "stopping vm: " for NULL; its end. */
-void	progress_begin(const char *verb, const char *name);
-void	progress_end(const char *fmt, ...)
-	    __attribute__((format(printf, 1, 2)));
+void progress_begin(const char *verb, const char *name);
+void progress_end(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Complain about a failed request; the exit status for it. */
-int	complain_result(const struct vmctl *ctl, const char *name,
-	    const struct vmop_result *r);
+int complain_result(const struct vmctl *ctl, const char *name,
+    const struct vmop_result *r);
 /* Why a request failed, encoded; the caller frees. */
-char	*result_text(const struct vmop_result *r);
+char *result_text(const struct vmop_result *r);
 /* Take `j', print it as a line; ST_DONE or ST_FAILED. */
-int	print_json(json_t *j);
+int print_json(json_t *j);
 /* A string, or null for NULL. */
-json_t	*json_text(const char *s);
+json_t *json_text(const char *s);
 /* "user[:group]", names where they are known; the caller frees. */
-char	*owner_text(const struct vm_info *i);
+char *owner_text(const struct vm_info *i);
 /* Is there a process? */
-int	vm_running(const struct vm_info *i);
+int vm_running(const struct vm_info *i);
 /* The status table: its header, a row. */
-void	print_header(void);
-void	print_row(const struct vm_info *i);
-json_t	*vm_json(const struct vm_info *i);
+void print_header(void);
+void print_row(const struct vm_info *i);
+json_t *vm_json(const struct vm_info *i);
 
 /* --- console.c --------------------------------------------------------- */
 
 /* Attach to `name' with VMOP_* `flags' until it is left or closed. */
-int	console_run(struct vmctl *ctl, const char *name, uint32_t flags);
+int console_run(struct vmctl *ctl, const char *name, uint32_t flags);
 
 /* --- escape.c: what is typed ------------------------------------------- */
 
-enum esc_event { ESC_NONE, ESC_HELP, ESC_LEAVE };
+enum esc_event {
+	ESC_NONE,
+	ESC_HELP,
+	ESC_LEAVE
+};
 struct escape {
-	int		 bol;		/* at the beginning of a line */
-	int		 tilde;		/* one was typed there */
+	int bol;   /* at the beginning of a line */
+	int tilde; /* one was typed there */
 };
 /*
  * Copy typed bytes from `in' to `out' (room for 2 * len) without escapes;
@@ -168,6 +169,6 @@ struct escape {
  * rest of `in' is dropped.
  */
 enum esc_event escape_filter(struct escape *e, const char *in, size_t len,
-	    char *out, size_t *outlen);
+    char *out, size_t *outlen);
 
 #endif

@@ -21,9 +21,6 @@
 #include "vmd/roles.h"
 
 #define MAX_MACROS 64
-#ifndef VMD_LIBEXECDIR
-#define VMD_LIBEXECDIR "/usr/local/libexec"
-#endif
 #define GUEST_NAME "vmd-guest"
 
 /* What getopt(3) found. */
@@ -147,28 +144,30 @@ check_conf(const struct options *o)
 	return 0;
 }
 
-/* The program of guests: beside this one, as built, or installed. */
+/*
+ * The program of guests: beside this one, as built, or in ../libexec, as
+ * installed.
+ */
 static int
 open_guest_exe(void)
 {
-	char path[PATH_MAX], *slash;
+	static const char *const places[] = { "/", "/../libexec/" };
+	char dir[PATH_MAX], path[PATH_MAX + 64], *slash;
 	ssize_t n;
+	size_t i;
 	int fd;
 
-	if ((n = readlink("/proc/self/exe", path, sizeof(path) - 1)) == -1)
+	if ((n = readlink("/proc/self/exe", dir, sizeof(dir) - 1)) == -1)
 		err(1, "/proc/self/exe");
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (slash != NULL &&
-	    (size_t)(slash - path) + sizeof("/" GUEST_NAME) <= sizeof(path)) {
-		strcpy(slash, "/" GUEST_NAME);
+	dir[n] = '\0';
+	if ((slash = strrchr(dir, '/')) != NULL)
+		*slash = '\0';
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s" GUEST_NAME, dir, places[i]);
 		if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1)
 			return fd;
 	}
-	fd = open(VMD_LIBEXECDIR "/" GUEST_NAME, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		err(1, "%s", VMD_LIBEXECDIR "/" GUEST_NAME);
-	return fd;
+	err(1, "%s", path);
 }
 
 static int

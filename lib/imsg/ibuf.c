@@ -112,6 +112,10 @@ ibuf_add(struct ibuf *b, const void *data, size_t len)
 {
 	if (len == 0)
 		return 0;
+	if (data == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (ibuf_grow(b, len) == -1)
 		return -1;
 	memcpy(b->buf + b->wpos, data, len);

@@ -18,33 +18,33 @@
  * daemons share the range: slots are claimed by OFD locks on one file.
  */
 #ifndef VMD_IDS_BASE
-#define VMD_IDS_BASE	1900000000U
+#define VMD_IDS_BASE 1900000000U
 #endif
 #ifndef VMD_IDS_COUNT
-#define VMD_IDS_COUNT	65536U
+#define VMD_IDS_COUNT 65536U
 #endif
-#define SB_SLOT_IDS	32
-#define SB_IDS_FILE	"/run/vmd-ids"
-#define SB_EXIT_DENIED	31	/* exit status after a denied system call */
+#define SB_SLOT_IDS    32
+#define SB_IDS_FILE    "/run/vmd-ids"
+#define SB_EXIT_DENIED 31 /* exit status after a denied system call */
 
 /*
  * Open the file of locks, in the root parent, afresh for each vmm: what it
  * claimed is free when its last descriptor is closed.  -1 with errno.
  */
-int	sandbox_ids_open(void);
+int sandbox_ids_open(void);
 /*
  * In vmm: learn the range of this namespace from /proc/self/uid_map; call
  * before sandbox_empty_root().  0 or -1 with errno.  Then give it the file
  * of locks, which is taken.
  */
-int	sandbox_ids_init(void);
-void	sandbox_ids_file(int fd);
+int sandbox_ids_init(void);
+void sandbox_ids_file(int fd);
 /*
  * Claim the first free slot; `*id' is its first user and group id as seen
  * inside the namespace.  -1 with errno EAGAIN: all are taken.
  */
-int	sandbox_slot_claim(uid_t *id);
-void	sandbox_slot_release(uid_t id);
+int sandbox_slot_claim(uid_t *id);
+void sandbox_slot_release(uid_t id);
 
 /* --- vmm: made by the root parent ------------------------------------- */
 
@@ -53,11 +53,11 @@ void	sandbox_slot_release(uid_t id);
  * user namespace here (we are root of a chroot): guests get ids of their
  * own without one.
  */
-int	sandbox_vmm_flags(unsigned int *lacking);
+int sandbox_vmm_flags(unsigned int *lacking);
 /* spawn.started of vmm: writes uid_map, setgroups, gid_map of `pid'. */
-int	sandbox_vmm_map(pid_t pid, void *arg);
+int sandbox_vmm_map(pid_t pid, void *arg);
 /* spawn.child of vmm: become root of the new namespace. */
-int	sandbox_vmm_child(void *arg);
+int sandbox_vmm_child(void *arg);
 
 /* --- any role --------------------------------------------------------- */
 
@@ -65,24 +65,24 @@ int	sandbox_vmm_child(void *arg);
  * A mount namespace of its own with an empty, read-only root.  0 or -1 with
  * errno.
  */
-int	sandbox_empty_root(void);
+int sandbox_empty_root(void);
 /*
  * No capabilities, no_new_privs, non-dumpable, no core.  Before threads are
  * made.  0, or -1 with errno and in `what' what failed.
  */
-int	sandbox_lock(const char **what);
+int sandbox_lock(const char **what);
 /*
  * A Landlock domain that handles everything and grants nothing
  * (`keep_exec': all but EXECUTE and READ_FILE, which execveat(2) needs).  After sandbox_lock(), before threads are
  * made.  1 if the kernel has none, 0, or -1 with errno.
  */
-int	sandbox_landlock(int keep_exec);
+int sandbox_landlock(int keep_exec);
 /*
  * Put the filter called `name' (filter_NAME.def) on all threads.  From then
  * on a denied call makes the process log `denied: system call N' on
  * descriptor `report', its channel, and exit.  1: the kernel has none, 0, or
  * -1 with errno; ENOENT: no such filter.
  */
-int	sandbox_seccomp(const char *name, int report);
+int sandbox_seccomp(const char *name, int report);
 
 #endif

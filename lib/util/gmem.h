@@ -10,44 +10,47 @@
  * Thread-safe once set up: the table does not change.
  */
 
-enum gmem_type { GMEM_RAM, GMEM_RESERVED, GMEM_MMIO };
-
-struct gmem_range {
-	uint64_t	gpa;
-	uint64_t	size;
-	uint64_t	offset;		/* in the memfd; not for GMEM_MMIO */
-	enum gmem_type	type;
+enum gmem_type {
+	GMEM_RAM,
+	GMEM_RESERVED,
+	GMEM_MMIO
 };
 
-#define GMEM_MAXRANGES	16
+struct gmem_range {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t offset; /* in the memfd; not for GMEM_MMIO */
+	enum gmem_type type;
+};
+
+#define GMEM_MAXRANGES 16
 
 struct gmem {
-	struct gmem_range ranges[GMEM_MAXRANGES];	/* ascending gpa */
-	size_t		nranges;
-	int		fd;		/* memfd, sealed; -1 before gmem_map() */
-	uint8_t		*base;		/* mapping of the whole memfd */
-	size_t		size;		/* of the memfd */
+	struct gmem_range ranges[GMEM_MAXRANGES]; /* ascending gpa */
+	size_t nranges;
+	int fd;	       /* memfd, sealed; -1 before gmem_map() */
+	uint8_t *base; /* mapping of the whole memfd */
+	size_t size;   /* of the memfd */
 };
 
 /*
  * Append a range; page-aligned, ascending, not overlapping.  0, or -1 with
  * errno EINVAL or ENOSPC.
  */
-int	gmem_add(struct gmem *g, uint64_t gpa, uint64_t size,
-	    enum gmem_type type);
+int gmem_add(struct gmem *g, uint64_t gpa, uint64_t size, enum gmem_type type);
 /* Make and map the sealed memfd.  0, or -1 with errno. */
-int	gmem_create(struct gmem *g);
-void	gmem_fini(struct gmem *g);
+int gmem_create(struct gmem *g);
+void gmem_fini(struct gmem *g);
 
 /*
  * Address of `len' bytes at `gpa', or NULL with errno EFAULT unless all of
  * them lie in one backed range.  Overflow-safe.
  */
-void	*gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len);
+void *gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len);
 /* Copy; may straddle adjacent ranges.  0, or -1 with errno EFAULT. */
-int	gmem_write(const struct gmem *g, uint64_t gpa, const void *buf,
-	    uint64_t len);
-int	gmem_read(const struct gmem *g, uint64_t gpa, void *buf, uint64_t len);
+int
+gmem_write(const struct gmem *g, uint64_t gpa, const void *buf, uint64_t len);
+int gmem_read(const struct gmem *g, uint64_t gpa, void *buf, uint64_t len);
 /* End of the RAM that begins at 1 MiB: the first address after it. */
 uint64_t gmem_low_end(const struct gmem *g);
 

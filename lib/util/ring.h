@@ -11,25 +11,24 @@
  * is reduced modulo the size.
  */
 
-#define RING_SIZE	(256 * 1024)
+#define RING_SIZE (256 * 1024)
 
 struct ring;
 
 /* A new memfd of the right size, sealed against resizing.  -1 with errno. */
-int		 ring_create(void);
+int ring_create(void);
 /* Map `fd' (stays the caller's).  NULL with errno; EINVAL: wrong size. */
-struct ring	*ring_map(int fd);
-void		 ring_free(struct ring *r);
+struct ring *ring_map(int fd);
+void ring_free(struct ring *r);
 /* Append; one writer. */
-void		 ring_write(struct ring *r, const void *buf, size_t len);
+void ring_write(struct ring *r, const void *buf, size_t len);
 /* Total bytes ever written: a position for ring_read(). */
-uint64_t	 ring_pos(const struct ring *r);
+uint64_t ring_pos(const struct ring *r);
 /*
  * Copy up to `len' bytes from position `*pos' on into `buf' and advance
  * `*pos'; bytes that are gone already are skipped.  Returns the count, 0 at
  * the end.
  */
-size_t		 ring_read(const struct ring *r, uint64_t *pos, void *buf,
-		    size_t len);
+size_t ring_read(const struct ring *r, uint64_t *pos, void *buf, size_t len);
 
 #endif

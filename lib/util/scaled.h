@@ -13,13 +13,13 @@
  * blanks are allowed.  Returns 0, or -1 with errno EINVAL for anything
  * else and for a negative size, ERANGE for more than INT64_MAX.
  */
-int	scaled_parse(const char *s, uint64_t *bytes);
+int scaled_parse(const char *s, uint64_t *bytes);
 
 /*
  * Write `bytes' as people read it ("512M", "1.0G") into `buf' of
  * SCALED_LEN bytes and return `buf'.
  */
-#define SCALED_LEN	8
-char	*scaled_fmt(char *buf, uint64_t bytes);
+#define SCALED_LEN 8
+char *scaled_fmt(char *buf, uint64_t bytes);
 
 #endif

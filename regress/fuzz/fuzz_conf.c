@@ -9,7 +9,7 @@
 
 #include "vmd/conf/conf.h"
 
-int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 report(void *arg, int warning, const char *file, uint32_t line,

@@ -22,8 +22,8 @@
 static char dir[] = "/tmp/conf_test.XXXXXX";
 static char said[16384];
 
-struct passwd	*__wrap_getpwnam(const char *name);
-struct group	*__wrap_getgrnam(const char *name);
+struct passwd *__wrap_getpwnam(const char *name);
+struct group *__wrap_getgrnam(const char *name);
 
 struct passwd *
 __wrap_getpwnam(const char *name)
@@ -314,7 +314,7 @@ static const struct sample samples[] = {
 static int
 line_matches(const char *want, size_t wlen, const char *got, size_t glen)
 {
-	if (wlen > 0 && want[0] == '*') {	/* any line number */
+	if (wlen > 0 && want[0] == '*') { /* any line number */
 		const char *colon = memchr(got, ':', glen);
 
 		if (colon == NULL)
@@ -348,7 +348,8 @@ matches(const char *want, const char *got)
 static int
 has_error(const char *says)
 {
-	for (; *says != '\0'; says += strcspn(says, "\n"), says += *says == '\n')
+	for (; *says != '\0';
+	     says += strcspn(says, "\n"), says += *says == '\n')
 		if (strstr(says, ": warning: ") == NULL ||
 		    strchr(says, '\n') < strstr(says, ": warning: "))
 			return 1;
@@ -485,9 +486,9 @@ test_too_many(void **state)
 			c = load(text, NULL);
 			assert_int_equal(c == NULL, n == 17);
 			if (n == 17)
-				assert_non_null(strstr(said, kind ?
-					"19: too many interfaces: 17" :
-					"19: too many disks"));
+				assert_non_null(strstr(said,
+				    kind ? "19: too many interfaces: 17" :
+					   "19: too many disks"));
 			conf_free(c);
 		}
 }
@@ -597,10 +598,11 @@ test_check(void **state)
 	    NULL);
 	said[0] = '\0';
 	assert_int_equal(conf_check(c, &o), 2);
-	assert_true(matches("1: vm \"a\": kernel path not found: /no/kernel: *\n"
-			    "1: vm \"a\": failed to parse disks: /no/such: *\n"
-			    "5: warning: vm \"t\": disk /dev/null *\n",
-	    said));
+	assert_true(
+	    matches("1: vm \"a\": kernel path not found: /no/kernel: *\n"
+		    "1: vm \"a\": failed to parse disks: /no/such: *\n"
+		    "5: warning: vm \"t\": disk /dev/null *\n",
+		said));
 	conf_free(c);
 }
 

@@ -66,7 +66,7 @@ fake_init(struct fake *f)
 	assert_non_null(f->b);
 }
 
-#define IN(f, port)	    bus_read((f)->b, (port), 1)
-#define OUT(f, port, v)	    bus_write((f)->b, (port), 1, (v))
+#define IN(f, port)	bus_read((f)->b, (port), 1)
+#define OUT(f, port, v) bus_write((f)->b, (port), 1, (v))
 
 #endif

@@ -22,61 +22,60 @@
  * end of the channel; an opener is answered at once with an empty file.
  */
 
-#define CONN	7	/* the client's connection */
+#define CONN 7 /* the client's connection */
 
 /* A process of the parent's, as the test plays it. */
 struct fake {
-	const char	*name;
-	unsigned int	 starts;
-	pid_t		 pid;
-	int		 channel;
-	struct peer	*peer;
-	unsigned int	 closed;
+	const char *name;
+	unsigned int starts;
+	pid_t pid;
+	int channel;
+	struct peer *peer;
+	unsigned int closed;
 	/* The last message it got. */
-	unsigned int	 got;		/* how many */
-	uint32_t	 type;
-	struct msg_hdr	 hdr;
+	unsigned int got; /* how many */
+	uint32_t type;
+	struct msg_hdr hdr;
 	struct vmop_result res;
-	struct vm_spec	*spec;
-	size_t		 nfds;
+	struct vm_spec *spec;
+	size_t nfds;
 };
 
 extern struct fake control, vmm, priv;
 extern struct parent parent;
 
 /* Around each test; the configuration has one VM, web1, disabled. */
-int	setup(void **state);
-int	teardown(void **state);
+int setup(void **state);
+int teardown(void **state);
 /* A configuration with the VMs of a list that ends with NULL. */
 struct conf *conf_of(const char *name, ...);
 
 /* Run the loop until `*n' is `want' or more; fails when that takes long. */
-void	until(const unsigned int *n, unsigned int want);
+void until(const unsigned int *n, unsigned int want);
 /* ... until the last message is of this type. */
-void	until_got(struct fake *f, uint32_t type);
+void until_got(struct fake *f, uint32_t type);
 /* ... until it was started so often; then play the new one. */
-void	until_restarted(struct fake *f, unsigned int starts);
+void until_restarted(struct fake *f, unsigned int starts);
 /* ... until the VM has this state. */
-void	until_state(const struct vm *v, enum vm_state s);
+void until_state(const struct vm *v, enum vm_state s);
 /* Forget what was received. */
-void	clear(struct fake *f);
+void clear(struct fake *f);
 /* Let the parent handle what was sent so far. */
-void	settle_all(void);
+void settle_all(void);
 
-void	send_body(struct fake *f, uint32_t type, uint64_t reqid,
-	    struct ibuf *b, int *fds, size_t nfds);
+void send_body(struct fake *f, uint32_t type, uint64_t reqid, struct ibuf *b,
+    int *fds, size_t nfds);
 /* As a client. */
-void	send_id(uint32_t type, uint64_t reqid, const char *name,
-	    uint32_t flags, uint32_t arg);
-void	send_start(uint64_t reqid, const char *name);
+void send_id(uint32_t type, uint64_t reqid, const char *name, uint32_t flags,
+    uint32_t arg);
+void send_start(uint64_t reqid, const char *name);
 /* As vmm. */
-void	send_result(uint32_t type, uint64_t reqid,
-	    const struct vmop_result *r);
+void send_result(uint32_t type, uint64_t reqid, const struct vmop_result *r);
 /* Answer the start request that vmm has just got. */
-void	say_started(void);
+void say_started(void);
 /* The run of a VM has ended. */
-void	say_ended(const char *name, uint64_t generation, enum vmexit exit);
+void say_ended(const char *name, uint64_t generation, enum vmexit exit);
 /* Start a VM as a client would, up to the answer. */
-void	start_vm(const char *name);
+void start_vm(const char *name);
 
 #endif

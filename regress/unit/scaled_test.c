@@ -16,10 +16,17 @@ parses(void **state)
 		const char *text;
 		uint64_t bytes;
 	} good[] = {
-		{ "0", 0 }, { "512", 512 }, { "7B", 7 }, { "1K", 1024 },
-		{ "512M", 512ULL << 20 }, { "2.5G", 2560ULL << 20 },
-		{ ".5k", 512 }, { " 1T", 1ULL << 40 }, { "3p", 3ULL << 50 },
-		{ "7E", 7ULL << 60 }, { "9223372036854775807", INT64_MAX },
+		{ "0", 0 },
+		{ "512", 512 },
+		{ "7B", 7 },
+		{ "1K", 1024 },
+		{ "512M", 512ULL << 20 },
+		{ "2.5G", 2560ULL << 20 },
+		{ ".5k", 512 },
+		{ " 1T", 1ULL << 40 },
+		{ "3p", 3ULL << 50 },
+		{ "7E", 7ULL << 60 },
+		{ "9223372036854775807", INT64_MAX },
 	};
 	uint64_t v;
 	size_t i;
@@ -38,11 +45,17 @@ refuses(void **state)
 		const char *text;
 		int err;
 	} bad[] = {
-		{ "", EINVAL }, { "-1", EINVAL }, { "12Q", EINVAL },
-		{ "M", EINVAL }, { ".", EINVAL }, { "1MM", EINVAL },
-		{ "1 M", EINVAL }, { "8E", ERANGE },
+		{ "", EINVAL },
+		{ "-1", EINVAL },
+		{ "12Q", EINVAL },
+		{ "M", EINVAL },
+		{ ".", EINVAL },
+		{ "1MM", EINVAL },
+		{ "1 M", EINVAL },
+		{ "8E", ERANGE },
 		{ "9223372036854775808", ERANGE },
-		{ "99999999999999999999", ERANGE }, { "1e3", EINVAL },
+		{ "99999999999999999999", ERANGE },
+		{ "1e3", EINVAL },
 	};
 	uint64_t v;
 	size_t i;

@@ -14,59 +14,59 @@
 
 struct conf_vm {
 	TAILQ_ENTRY(conf_vm) entry;
-	struct vm_spec	*spec;		/* file and line are set */
+	struct vm_spec *spec; /* file and line are set */
 };
 TAILQ_HEAD(conf_vms, conf_vm);
 
 enum {
-	SWITCHF_UP	= 0x01,
-	SWITCHF_LOCKED	= 0x02,
-	SWITCHF_RDOMAIN	= 0x04,
+	SWITCHF_UP = 0x01,
+	SWITCHF_LOCKED = 0x02,
+	SWITCHF_RDOMAIN = 0x04,
 };
 struct conf_switch {
 	TAILQ_ENTRY(conf_switch) entry;
-	char		*name;
-	char		*ifname;	/* bridge, or NULL */
-	char		*group;		/* or NULL */
-	char		*file;
-	uint32_t	 line;
-	uint32_t	 flags;
-	uint32_t	 rdomain;
+	char *name;
+	char *ifname; /* bridge, or NULL */
+	char *group;  /* or NULL */
+	char *file;
+	uint32_t line;
+	uint32_t flags;
+	uint32_t rdomain;
 };
 TAILQ_HEAD(conf_switches, conf_switch);
 
 struct conf_limit {
 	TAILQ_ENTRY(conf_limit) entry;
-	int		 group;		/* 1: of a group, 0: of a user */
-	uint32_t	 id;		/* uid or gid */
-	uint64_t	 memory;	/* 0 in these four: not given */
-	uint32_t	 cpus;
-	uint32_t	 nics;
-	uint32_t	 vms;
-	char		*file;
-	uint32_t	 line;
+	int group;	 /* 1: of a group, 0: of a user */
+	uint32_t id;	 /* uid or gid */
+	uint64_t memory; /* 0 in these four: not given */
+	uint32_t cpus;
+	uint32_t nics;
+	uint32_t vms;
+	char *file;
+	uint32_t line;
 };
 TAILQ_HEAD(conf_limits, conf_limit);
 
 struct conf {
-	struct conf_vms	 vms;
+	struct conf_vms vms;
 	struct conf_switches switches;
 	struct conf_limits limits;
-	char		*firmware;	/* or NULL */
-	uint32_t	 socket_uid;	/* `socket owner' */
-	uint32_t	 socket_gid;
-	int		 socket_given;
-	uint32_t	 parallel;	/* staggered start: VMs at a time ... */
-	uint32_t	 delay;		/* ... and seconds; 0, 0: not given */
-	uint32_t	 local_prefix;	/* host byte order */
-	uint32_t	 local_mask;
-	int		 local_given;
-	int		 local_inet6;
-	uint8_t		 local_prefix6[16];
-	int		 local_prefix6_given;
-	int		 agentx;
-	char		*agentx_context; /* or NULL */
-	char		*agentx_path;	/* or NULL */
+	char *firmware;	     /* or NULL */
+	uint32_t socket_uid; /* `socket owner' */
+	uint32_t socket_gid;
+	int socket_given;
+	uint32_t parallel;     /* staggered start: VMs at a time ... */
+	uint32_t delay;	       /* ... and seconds; 0, 0: not given */
+	uint32_t local_prefix; /* host byte order */
+	uint32_t local_mask;
+	int local_given;
+	int local_inet6;
+	uint8_t local_prefix6[16];
+	int local_prefix6_given;
+	int agentx;
+	char *agentx_context; /* or NULL */
+	char *agentx_path;    /* or NULL */
 };
 
 /* One complaint; `warning' 0: error.  `line' 0: about the file. */
@@ -74,17 +74,17 @@ typedef void (*conf_report)(void *arg, int warning, const char *file,
     uint32_t line, const char *text);
 
 enum {
-	CONF_DRYRUN	= 0x01,		/* vmd -n: say what is unused or odd */
-	CONF_MISSING_OK	= 0x02,		/* no such file is an empty one */
+	CONF_DRYRUN = 0x01,	/* vmd -n: say what is unused or odd */
+	CONF_MISSING_OK = 0x02, /* no such file is an empty one */
 };
 
 struct conf_opts {
-	const char	*const *macros;	/* "name=value", NULL-terminated */
-	unsigned int	 flags;		/* CONF_* */
-	conf_report	 report;
-	void		*arg;
+	const char *const *macros; /* "name=value", NULL-terminated */
+	unsigned int flags;	   /* CONF_* */
+	conf_report report;
+	void *arg;
 	/* 1 if the parent knows a switch of this name already; may be NULL. */
-	int		(*known_switch)(void *arg, const char *name);
+	int (*known_switch)(void *arg, const char *name);
 };
 
 /*
@@ -93,14 +93,14 @@ struct conf_opts {
  * caller frees, or NULL if there was an error (errno EINVAL) or no memory.
  * Nothing else is touched: no file but configuration files is opened.
  */
-struct conf	*conf_load(const char *path, const struct conf_opts *o);
-void		 conf_free(struct conf *c);
+struct conf *conf_load(const char *path, const struct conf_opts *o);
+void conf_free(struct conf *c);
 
 /*
  * What could never start: files of VMs that are not there, owners ... .
  * `vmd -n' and reload call it after conf_load(); reports as above; returns
  * the number of errors.  Opens nothing, stat(2)s only.
  */
-int		 conf_check(const struct conf *c, const struct conf_opts *o);
+int conf_check(const struct conf *c, const struct conf_opts *o);
 
 #endif

@@ -10,119 +10,117 @@
 
 /* Inside vmd/conf: one run of the parser. */
 
-#define CONF_MAXFILE	(1U << 20)	/* bytes of one file */
-#define CONF_MAXDEPTH	16		/* of includes */
-#define CONF_MAXTOKEN	8096
-#define CONF_MAXEXPAND	(16U << 20)	/* bytes that macros may expand to */
+#define CONF_MAXFILE   (1U << 20) /* bytes of one file */
+#define CONF_MAXDEPTH  16	  /* of includes */
+#define CONF_MAXTOKEN  8096
+#define CONF_MAXEXPAND (16U << 20) /* bytes that macros may expand to */
 
 struct macro {
 	TAILQ_ENTRY(macro) entry;
-	char	*name;
-	char	*value;
-	int	 used;
-	int	 fixed;			/* -D */
+	char *name;
+	char *value;
+	int used;
+	int fixed; /* -D */
 };
 
 /* A file being read. */
 struct source {
-	struct source	*below;
-	char		*name;
-	char		*data;
-	size_t		 len;
-	size_t		 pos;
-	uint32_t	 line;
-	dev_t		 dev;
-	ino_t		 ino;
-	int		 ended;		/* its end was read as a newline */
+	struct source *below;
+	char *name;
+	char *data;
+	size_t len;
+	size_t pos;
+	uint32_t line;
+	dev_t dev;
+	ino_t ino;
+	int ended; /* its end was read as a newline */
 };
 
 struct parser {
 	const struct conf_opts *opts;
-	struct conf	*conf;
-	struct source	*src;		/* innermost */
-	unsigned int	 depth;
+	struct conf *conf;
+	struct source *src; /* innermost */
+	unsigned int depth;
 	TAILQ_HEAD(, macro) macros;
-	uint16_t	*back;		/* characters read again, a stack */
-	size_t		 nback;
-	size_t		 sback;
-	int		 from_macro;	/* the last character was */
-	size_t		 expanded;	/* bytes so far */
-	char		*file;		/* of the last token */
-	uint32_t	 line;		/* the same */
-	int		 errors;
-	int		 complained;	/* the lexer, about this token */
-	char		 tok[CONF_MAXTOKEN];
+	uint16_t *back; /* characters read again, a stack */
+	size_t nback;
+	size_t sback;
+	int from_macro;	 /* the last character was */
+	size_t expanded; /* bytes so far */
+	char *file;	 /* of the last token */
+	uint32_t line;	 /* the same */
+	int errors;
+	int complained; /* the lexer, about this token */
+	char tok[CONF_MAXTOKEN];
 	/* What is being built. */
-	struct vm_spec	*vm;
-	struct nic_spec	*nic;
+	struct vm_spec *vm;
+	struct nic_spec *nic;
 	struct conf_switch *sw;
 	struct conf_limit *limit;
-	uint32_t	 seen;		/* SEEN_* */
+	uint32_t seen; /* SEEN_* */
 };
 
 /* A user and a group as `owner' gives them. */
 struct owner {
 	uint32_t uid;
-	int64_t	 gid;
+	int64_t gid;
 };
 
 /* lex.c */
-int	conf_push(struct parser *p, const char *path);
-void	conf_pop(struct parser *p);
-int	macro_set(struct parser *p, const char *name, const char *value,
-	    int fixed);
-void	macros_free(struct parser *p);
-void	conf_error(struct parser *p, const char *fmt, ...)
-	    __attribute__((format(printf, 2, 3)));
-void	conf_warning(struct parser *p, const char *fmt, ...)
-	    __attribute__((format(printf, 2, 3)));
-void	conf_report_at(struct parser *p, int warning, const char *file,
-	    uint32_t line, const char *fmt, ...)
-	    __attribute__((format(printf, 5, 6)));
+int conf_push(struct parser *p, const char *path);
+void conf_pop(struct parser *p);
+int macro_set(struct parser *p, const char *name, const char *value, int fixed);
+void macros_free(struct parser *p);
+void conf_error(struct parser *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void conf_warning(struct parser *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void conf_report_at(struct parser *p, int warning, const char *file,
+    uint32_t line, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /*
  * build.c: what the grammar calls.  0, or -1 after conf_error().  Strings
  * stay the caller's.
  */
-int	vm_begin(struct parser *p, const char *name, const char *parent);
-void	vm_end(struct parser *p);
-int	vm_disk(struct parser *p, const char *path);
-int	vm_disk_format(struct parser *p, const char *format);
-int	vm_disk_serial(struct parser *p, const char *serial);
-void	vm_disk_readonly(struct parser *p);
-int	vm_boot(struct parser *p, const char *path);
-int	vm_cdrom(struct parser *p, const char *path);
-int	vm_initrd(struct parser *p, const char *path);
-int	vm_cmdline(struct parser *p, const char *text);
-int	vm_console_log(struct parser *p, const char *path);
-int	vm_memory_number(struct parser *p, int64_t n);
-int	vm_memory_string(struct parser *p, const char *s);
-int	vm_interfaces(struct parser *p, int64_t n);
-int	vm_cpus(struct parser *p, int64_t n);
-int	vm_id(struct parser *p, int64_t n);
-int	vm_restart(struct parser *p, const char *how);
-int	vm_stop_timeout(struct parser *p, int64_t n);
-int	nic_begin(struct parser *p, const char *type, int local);
-int	nic_lladdr(struct parser *p, const char *addr, int lock);
-int	set_switch_name(struct parser *p, const char *name);
-int	set_group(struct parser *p, char **to, const char *name);
-int	set_rdomain(struct parser *p, uint32_t *to, int64_t n);
-int	sw_begin(struct parser *p, const char *name);
-int	sw_interface(struct parser *p, const char *name);
-void	sw_end(struct parser *p, int enabled);
-int	owner_number(struct parser *p, int64_t n, struct owner *o);
-int	owner_string(struct parser *p, const char *s, struct owner *o);
-int	limit_begin(struct parser *p, int group, const char *name);
-int	limit_number(struct parser *p, uint32_t *to, int64_t n);
-int	limit_memory(struct parser *p, const char *s, int64_t n);
-void	limit_end(struct parser *p);
-int	local_prefix(struct parser *p, const char *s);
-int	local_prefix6(struct parser *p, const char *s);
-int	agentx_context(struct parser *p, const char *s);
-int	agentx_path(struct parser *p, const char *s);
-int	staggered(struct parser *p, int64_t parallel, int64_t delay);
+int vm_begin(struct parser *p, const char *name, const char *parent);
+void vm_end(struct parser *p);
+int vm_disk(struct parser *p, const char *path);
+int vm_disk_format(struct parser *p, const char *format);
+int vm_disk_serial(struct parser *p, const char *serial);
+void vm_disk_readonly(struct parser *p);
+int vm_boot(struct parser *p, const char *path);
+int vm_cdrom(struct parser *p, const char *path);
+int vm_initrd(struct parser *p, const char *path);
+int vm_cmdline(struct parser *p, const char *text);
+int vm_console_log(struct parser *p, const char *path);
+int vm_memory_number(struct parser *p, int64_t n);
+int vm_memory_string(struct parser *p, const char *s);
+int vm_interfaces(struct parser *p, int64_t n);
+int vm_cpus(struct parser *p, int64_t n);
+int vm_id(struct parser *p, int64_t n);
+int vm_restart(struct parser *p, const char *how);
+int vm_stop_timeout(struct parser *p, int64_t n);
+int nic_begin(struct parser *p, const char *type, int local);
+int nic_lladdr(struct parser *p, const char *addr, int lock);
+int set_switch_name(struct parser *p, const char *name);
+int set_group(struct parser *p, char **to, const char *name);
+int set_rdomain(struct parser *p, uint32_t *to, int64_t n);
+int sw_begin(struct parser *p, const char *name);
+int sw_interface(struct parser *p, const char *name);
+void sw_end(struct parser *p, int enabled);
+int owner_number(struct parser *p, int64_t n, struct owner *o);
+int owner_string(struct parser *p, const char *s, struct owner *o);
+int limit_begin(struct parser *p, int group, const char *name);
+int limit_number(struct parser *p, uint32_t *to, int64_t n);
+int limit_memory(struct parser *p, const char *s, int64_t n);
+void limit_end(struct parser *p);
+int local_prefix(struct parser *p, const char *s);
+int local_prefix6(struct parser *p, const char *s);
+int agentx_context(struct parser *p, const char *s);
+int agentx_path(struct parser *p, const char *s);
+int staggered(struct parser *p, int64_t parallel, int64_t delay);
 
 /* check.c: what can be said when all was read. */
-void	conf_check_all(struct parser *p);
+void conf_check_all(struct parser *p);
 
 #endif

@@ -10,8 +10,8 @@
  * configuration live in memory only.
  */
 
-#define IDS_FILE	"ids"
-#define IDS_MAX		65536	/* lines, and highest id handed out */
+#define IDS_FILE "ids"
+#define IDS_MAX	 65536 /* lines, and highest id handed out */
 
 struct ids;
 
@@ -20,10 +20,10 @@ struct ids;
  * that make no sense are logged and left out; no file is an empty one.
  * NULL with errno.
  */
-struct ids	*ids_load(int dirfd);
-void		 ids_free(struct ids *t);
+struct ids *ids_load(int dirfd);
+void ids_free(struct ids *t);
 /* The id of `name', or 0. */
-uint32_t	 ids_find(const struct ids *t, const char *name);
+uint32_t ids_find(const struct ids *t, const char *name);
 /*
  * Give `name' an id: `fixed' unless 0, else the one it has, else the lowest
  * that nobody has and for which `used' says 0.  A fixed id is taken away
@@ -31,11 +31,11 @@ uint32_t	 ids_find(const struct ids *t, const char *name);
  * Returns the id, or 0 with errno: EEXIST (`fixed' is in use), ENOSPC,
  * ENOMEM.
  */
-uint32_t	 ids_assign(struct ids *t, const char *name, uint32_t fixed,
-		    int keep, int (*used)(void *arg, uint32_t id), void *arg);
+uint32_t ids_assign(struct ids *t, const char *name, uint32_t fixed, int keep,
+    int (*used)(void *arg, uint32_t id), void *arg);
 /* Forget all. */
-void		 ids_clear(struct ids *t);
+void ids_clear(struct ids *t);
 /* Write the file if it changed.  0, or -1 with errno. */
-int		 ids_save(struct ids *t);
+int ids_save(struct ids *t);
 
 #endif

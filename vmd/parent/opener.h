@@ -15,24 +15,24 @@
 
 enum open_how {
 	OPEN_READ,
-	OPEN_APPEND,	/* made with mode 0600 if it is not there */
+	OPEN_APPEND, /* made with mode 0600 if it is not there */
 	OPEN_HOW_MAX
 };
 
 /* Body of OPEN_REQUEST. */
 struct open_msg {
-	char		*path;		/* absolute */
-	uint32_t	 how;		/* enum open_how */
+	char *path;   /* absolute */
+	uint32_t how; /* enum open_how */
 	/*
 	 * 1: a name of the configuration; opened as root if nobody else can
 	 * change what it names, else as `who'.  0: always as `who'.
 	 */
-	uint32_t	 trusted;
-	struct cred	*who;
+	uint32_t trusted;
+	struct cred *who;
 };
-int	open_msg_put(struct ibuf *b, const struct open_msg *m);
-int	open_msg_get(struct ibuf *b, struct open_msg *m);
-void	open_msg_fini(struct open_msg *m);
+int open_msg_put(struct ibuf *b, const struct open_msg *m);
+int open_msg_get(struct ibuf *b, struct open_msg *m);
+void open_msg_fini(struct open_msg *m);
 
 /*
  * Open `path' provided that the file and each directory and link on its way
@@ -41,8 +41,7 @@ void	open_msg_fini(struct open_msg *m);
  * or -1 with errno; EPERM with `why' (of `len' bytes) set means that a name
  * on the way is not root's alone.
  */
-int	open_rootsafe(const char *path, enum open_how how, char *why,
-	    size_t len);
+int open_rootsafe(const char *path, enum open_how how, char *why, size_t len);
 
 /* --- the parent's side ------------------------------------------------- */
 
@@ -55,12 +54,12 @@ struct opening;
  */
 typedef void (*open_done)(void *arg, int fd, const char *why);
 
-#define OPEN_TIMEOUT	10	/* seconds */
+#define OPEN_TIMEOUT 10 /* seconds */
 
 /* Start a process that opens.  NULL with errno; `m' stays the caller's. */
-struct opening	*open_start(struct parent *p, const struct open_msg *m,
-		    open_done done, void *arg);
+struct opening *open_start(struct parent *p, const struct open_msg *m,
+    open_done done, void *arg);
 /* Kill it; `done' is not called.  NULL is fine. */
-void		 open_cancel(struct opening *o);
+void open_cancel(struct opening *o);
 
 #endif

@@ -20,75 +20,80 @@ struct event_base;
  */
 
 /* A process started by the parent that lives as long as the daemon. */
-enum child_nr { CHILD_CONTROL, CHILD_PRIV, CHILD_VMM, NCHILDREN };
+enum child_nr {
+	CHILD_CONTROL,
+	CHILD_PRIV,
+	CHILD_VMM,
+	NCHILDREN
+};
 struct child_type;
 struct child {
-	struct parent	*parent;
+	struct parent *parent;
 	const struct child_type *type;
-	struct peer	*peer;		/* NULL: not running */
-	pid_t		 pid;
-	int		 pidfd;		/* -1: not running */
-	struct event	*ended;		/* pidfd is readable */
-	struct event	*again;		/* start it again */
-	int64_t		 since;		/* ms, when it was started */
-	unsigned int	 delay;		/* s, last one used */
+	struct peer *peer; /* NULL: not running */
+	pid_t pid;
+	int pidfd;	     /* -1: not running */
+	struct event *ended; /* pidfd is readable */
+	struct event *again; /* start it again */
+	int64_t since;	     /* ms, when it was started */
+	unsigned int delay;  /* s, last one used */
 };
 
 /* A client's connection, as control announced it. */
 struct conn {
 	TAILQ_ENTRY(conn) entry;
-	uint64_t	 nr;
-	struct cred	*cred;
+	uint64_t nr;
+	struct cred *cred;
 };
 TAILQ_HEAD(conns, conn);
 
 /* Something that will be answered: by vmm, or by an event in here. */
 struct request {
 	TAILQ_ENTRY(request) entry;
-	uint64_t	 id;		/* ours, towards vmm */
-	struct msg_hdr	 hdr;		/* the client's; reqid 0: nobody asked */
-	uint32_t	 answer;	/* type of the answer */
-	uint32_t	 vm;		/* id, 0: none */
-	uint64_t	 generation;
-	int		 at_vmm;	/* vmm has it and will answer */
+	uint64_t id;	    /* ours, towards vmm */
+	struct msg_hdr hdr; /* the client's; reqid 0: nobody asked */
+	uint32_t answer;    /* type of the answer */
+	uint32_t vm;	    /* id, 0: none */
+	uint64_t generation;
+	int at_vmm; /* vmm has it and will answer */
 };
 TAILQ_HEAD(requests, request);
 
 struct statedir {
-	int		 fd;		/* directory, -1: not open */
-	int		 lock;
-	char		 tag[17];	/* names what this daemon leaves behind */
+	int fd; /* directory, -1: not open */
+	int lock;
+	char tag[17]; /* names what this daemon leaves behind */
 };
 
 struct ctlsock {
-	int		 fd;
-	char		*path;
-	char		*link;		/* symbolic link to it, or NULL */
-	dev_t		 dev;
-	ino_t		 ino;
+	int fd;
+	char *path;
+	char *link; /* symbolic link to it, or NULL */
+	dev_t dev;
+	ino_t ino;
 };
 
 struct parent {
 	const struct parent_args *args;
 	struct event_base *base;
-	struct conf	*conf;
-	struct ids	*ids;
-	struct vms	 vms;
-	struct conns	 conns;
-	size_t		 nconns;
-	struct requests	 requests;
-	struct child	 children[NCHILDREN];
-	struct statedir	 state;
-	struct ctlsock	 sock;
-	struct host_info host;		/* reported by vmm; caps NULL: not yet */
-	uint64_t	 next_id;	/* of requests */
-	uint64_t	 generation;	/* last one used */
-	struct event	*signals[5];
-	struct event	*stagger;	/* next batch */
-	struct event	*deadline;	/* of the shutdown */
-	int		 kvm;
-	int		 verbose;
-	int		 stopping;	/* 1: guests end, 2: forced, 3: children */
+	struct conf *conf;
+	struct ids *ids;
+	struct vms vms;
+	struct conns conns;
+	size_t nconns;
+	struct requests requests;
+	struct child children[NCHILDREN];
+	struct statedir state;
+	struct ctlsock sock;
+	struct host_info host; /* reported by vmm; caps NULL: not yet */
+	uint64_t next_id;      /* of requests */
+	uint64_t generation;   /* last one used */
+	struct event *signals[5];
+	struct event *stagger;	/* next batch */
+	struct event *deadline; /* of the shutdown */
+	int kvm;
+	int verbose;
+	int stopping; /* 1: guests end, 2: forced, 3: children */
 };
 
 /* --- parent.c ---------------------------------------------------------- */
@@ -97,52 +102,51 @@ struct parent {
  * Set up everything but children: configuration, state directory, socket.
  * 0, or -1 after a message.
  */
-int	parent_setup(struct parent *p, const struct parent_args *a);
-void	parent_fini(struct parent *p);
-int64_t	now_ms(void);
+int parent_setup(struct parent *p, const struct parent_args *a);
+void parent_fini(struct parent *p);
+int64_t now_ms(void);
 
 /* --- children.c -------------------------------------------------------- */
 
 struct child_type {
-	const char	*name;
-	enum role	 role;
+	const char *name;
+	enum role role;
 	const struct msg_handler *msgs;
-	size_t		 nmsgs;
+	size_t nmsgs;
 };
-extern const struct child_type child_types[NCHILDREN];	/* parent.c */
-int	children_start(struct parent *p);
+extern const struct child_type child_types[NCHILDREN]; /* parent.c */
+int children_start(struct parent *p);
 /* CTL_SHUTDOWN to all; the last one that ends leaves the loop. */
-void	children_stop(struct parent *p);
-void	children_free(struct parent *p);
+void children_stop(struct parent *p);
+void children_free(struct parent *p);
 /* Send a vmop_id to a child that runs.  0, or -1 with errno. */
-int	child_send_id(struct child *c, uint32_t type, struct msg_hdr h,
-	    const struct vmop_id *v, int *fd);
+int child_send_id(struct child *c, uint32_t type, struct msg_hdr h,
+    const struct vmop_id *v, int *fd);
 struct parent *parent_of(struct peer *p);
 
 /* --- request.c --------------------------------------------------------- */
 
 /* Remember that `hdr' (NULL: nobody) wants an answer.  NULL: no memory. */
 struct request *request_new(struct parent *p, const struct msg_hdr *hdr,
-	    uint32_t answer, const struct vm *v);
+    uint32_t answer, const struct vm *v);
 struct request *request_find(struct parent *p, uint64_t id);
-void	request_free(struct parent *p, struct request *r);
+void request_free(struct parent *p, struct request *r);
 /* Answer and free it. */
-void	request_done(struct parent *p, struct request *r,
-	    const struct vmop_result *res);
-void	request_fail(struct parent *p, struct request *r, enum vmerr e,
-	    const char *text);
+void request_done(struct parent *p, struct request *r,
+    const struct vmop_result *res);
+void request_fail(struct parent *p, struct request *r, enum vmerr e,
+    const char *text);
 /* Forget those of a connection (0: all connections). */
-void	requests_drop(struct parent *p, uint64_t conn);
+void requests_drop(struct parent *p, uint64_t conn);
 /* Answer a client directly; nothing happens when `hdr' is NULL or empty. */
-void	answer(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
-	    const struct vmop_result *res);
-void	answer_fail(struct parent *p, const struct msg_hdr *hdr,
-	    uint32_t type, enum vmerr e, const char *fmt, ...)
-	    __attribute__((format(printf, 5, 6)));
+void answer(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
+    const struct vmop_result *res);
+void answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
+    enum vmerr e, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Type of the answer to `type', for failures. */
 uint32_t answer_type(uint32_t type);
 /* Answer `m' with a failure and skip what is left of it. */
-void	request_refuse(struct parent *p, struct msg *m, enum vmerr e);
+void request_refuse(struct parent *p, struct msg *m, enum vmerr e);
 /* Who sent `m' if that person may; else answers and returns NULL. */
 const struct cred *request_cred(struct peer *p, struct msg *m);
 struct vmop_id;
@@ -152,57 +156,57 @@ struct vmop_id;
  */
 struct vm *request_vm(struct peer *p, struct msg *m, struct vmop_id *op);
 const struct cred *conn_cred(struct parent *p, uint64_t nr);
-void	conns_clear(struct parent *p);
+void conns_clear(struct parent *p);
 
 /* --- socket.c, statedir.c ---------------------------------------------- */
 
 /* Make and bind it.  0, or -1 after a message. */
-int	ctlsock_open(struct ctlsock *s, const char *path);
-int	ctlsock_chown(const struct ctlsock *s, uid_t uid, gid_t gid);
+int ctlsock_open(struct ctlsock *s, const char *path);
+int ctlsock_chown(const struct ctlsock *s, uid_t uid, gid_t gid);
 /* Remove and close it. */
-void	ctlsock_close(struct ctlsock *s);
+void ctlsock_close(struct ctlsock *s);
 
 /* Make, lock and read it.  0, or -1 after a message. */
-int	statedir_open(struct statedir *s, const char *path);
-void	statedir_close(struct statedir *s);
+int statedir_open(struct statedir *s, const char *path);
+void statedir_close(struct statedir *s);
 
 /* --- reload.c ---------------------------------------------------------- */
 
 /* Read and check `path'; the first error goes to `why'.  Logs.  NULL. */
 struct conf *read_conf(struct parent *p, const char *path, int missing_ok,
-	    char *why, size_t len);
+    char *why, size_t len);
 /* Take over a checked configuration; `c' is the callee's. */
-int	conf_apply(struct parent *p, struct conf *c);
+int conf_apply(struct parent *p, struct conf *c);
 /* Take over what is new in it, as `load' does; `c' is the callee's. */
-void	conf_add(struct parent *p, struct conf *c);
+void conf_add(struct parent *p, struct conf *c);
 /* Read the configuration again and apply it; logs.  0 or -1. */
-int	reload(struct parent *p, char *why, size_t len);
+int reload(struct parent *p, char *why, size_t len);
 
 /* Answer those who wait for a `reset' if it is complete. */
-void	reset_check(struct parent *p);
+void reset_check(struct parent *p);
 
 /* --- shutdown.c -------------------------------------------------------- */
 
-#define SHUTDOWN_GRACE	30	/* s for all guests together */
+#define SHUTDOWN_GRACE 30 /* s for all guests together */
 
 /* All guests, then all children. */
-void	shutdown_begin(struct parent *p);
+void shutdown_begin(struct parent *p);
 /* Go on when the last guest is gone. */
-void	shutdown_check(struct parent *p);
+void shutdown_check(struct parent *p);
 
 /* --- handlers, by message ---------------------------------------------- */
 
 typedef int msg_fn(struct peer *p, struct msg *m);
-msg_fn	parent_conn_open, parent_conn_close;			/* request.c */
-msg_fn	parent_start_vm_request, parent_start_vm_response;	/* start.c */
-msg_fn	parent_terminate_vm_request, parent_wait_vm_request;	/* stop.c */
-msg_fn	parent_terminate_vm_event;				/* stop.c */
-msg_fn	parent_pause_vm, parent_pause_vm_response;		/* pause.c */
-msg_fn	parent_get_info_vm_request;				/* info.c */
-msg_fn	parent_host_request, parent_host_response;		/* info.c */
-msg_fn	parent_console_request;					/* console.c */
-msg_fn	parent_load, parent_reload, parent_reset;		/* ctl.c */
-msg_fn	parent_verbose;						/* ctl.c */
-msg_fn	parent_result;						/* request.c */
+msg_fn parent_conn_open, parent_conn_close;		    /* request.c */
+msg_fn parent_start_vm_request, parent_start_vm_response;   /* start.c */
+msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
+msg_fn parent_terminate_vm_event;			    /* stop.c */
+msg_fn parent_pause_vm, parent_pause_vm_response;	    /* pause.c */
+msg_fn parent_get_info_vm_request;			    /* info.c */
+msg_fn parent_host_request, parent_host_response;	    /* info.c */
+msg_fn parent_console_request;				    /* console.c */
+msg_fn parent_load, parent_reload, parent_reset;	    /* ctl.c */
+msg_fn parent_verbose;					    /* ctl.c */
+msg_fn parent_result;					    /* request.c */
 
 #endif

@@ -134,8 +134,8 @@ ctlsock_close(struct ctlsock *s)
 	struct stat st;
 
 	/* Only if it still is ours. */
-	if (s->ino != 0 && lstat(s->path, &st) == 0 && st.st_dev == s->dev &&
-	    st.st_ino == s->ino) {
+	if (s->ino != 0 && s->path != NULL && lstat(s->path, &st) == 0 &&
+	    st.st_dev == s->dev && st.st_ino == s->ino) {
 		unlink(s->path);
 		if (s->link != NULL)
 			unlink(s->link);

@@ -25,16 +25,16 @@ struct boot_regs {
 	struct boot_seg cs, ds, es, fs, gs, ss, tr, ldt;
 	uint64_t gdt_base, idt_base;
 	uint16_t gdt_limit, idt_limit;
-	uint64_t dr6, dr7, xcr0;	/* 0: leave alone */
-	int	firmware;	/* architectural reset state, ignore the rest */
+	uint64_t dr6, dr7, xcr0; /* 0: leave alone */
+	int firmware; /* architectural reset state, ignore the rest */
 };
 
 struct boot_conf {
-	int		 kernel;	/* descriptor, read with pread(2) */
-	int		 initrd;	/* or -1 */
-	const char	*cmdline;	/* or NULL */
+	int kernel;	     /* descriptor, read with pread(2) */
+	int initrd;	     /* or -1 */
+	const char *cmdline; /* or NULL */
 	const struct gmem *mem;
-	uint64_t	 rsdp;		/* gpa of the ACPI RSDP, 0: none */
+	uint64_t rsdp; /* gpa of the ACPI RSDP, 0: none */
 };
 
 /*
@@ -44,9 +44,9 @@ struct boot_conf {
  * other ELF is refused.  Anything else: a firmware image is refused with a
  * text that says it is not supported yet.
  */
-#define BOOT_ERRLEN	256
-int	boot_load(const struct boot_conf *c, struct boot_regs *r,
-	    char err[BOOT_ERRLEN]);
+#define BOOT_ERRLEN 256
+int boot_load(const struct boot_conf *c, struct boot_regs *r,
+    char err[BOOT_ERRLEN]);
 
 /*
  * Write the ACPI tables for `ncpus' to 0xe0000 and return the gpa of the

@@ -218,7 +218,7 @@ load_symbols(struct boot *b, const struct elf *e, struct sections *s)
 		if (load[i] && load_section(b, s, i, base) == -1)
 			return -1;
 	patch_ehdr(e, p);
-	if (s->n > 0)
+	if (s->n > 0 && s->raw != NULL)
 		memcpy(p + ehsize, s->raw, s->n * s->each);
 	return 0;
 }

@@ -367,8 +367,7 @@ vm_build(struct vm *vm, char err[VM_TEXTLEN])
 		.arg = vm };
 	enum vmerr e;
 
-	if ((e = check(vm, err)) != VMERR_OK ||
-	    (e = lock(err)) != VMERR_OK ||
+	if ((e = check(vm, err)) != VMERR_OK || (e = lock(err)) != VMERR_OK ||
 	    (e = make_vmm(vm, &ops, err)) != VMERR_OK ||
 	    (e = make_console(vm, err)) != VMERR_OK ||
 	    (e = narrow(err)) != VMERR_OK ||

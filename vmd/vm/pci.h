@@ -14,14 +14,14 @@ struct pci;
  * 1 rng, 2 scsi, 3 vmmci, disk n at 4 + n / 8 function n % 8, interface n
  * at 8 + n / 8 function n % 8.
  */
-#define PCI_SLOTS	32
-#define PCI_FUNCS	8
-#define PCI_BARS	6
+#define PCI_SLOTS 32
+#define PCI_FUNCS 8
+#define PCI_BARS  6
 
 struct pci_ids {
 	uint16_t vendor, device, subvendor, subdevice;
-	uint8_t	 rev;
-	uint32_t class;		/* base class, subclass, interface: 24 bits */
+	uint8_t rev;
+	uint32_t class; /* base class, subclass, interface: 24 bits */
 };
 
 struct pci_func;
@@ -31,38 +31,41 @@ struct pci_func;
  * is not there, EEXIST for one that is taken, ENOMEM.  Function 0 of a
  * slot says that there are others.
  */
-struct pci_func	*pci_add(struct pci *p, unsigned int slot, unsigned int func,
-		    const struct pci_ids *ids);
+struct pci_func *pci_add(struct pci *p, unsigned int slot, unsigned int func,
+    const struct pci_ids *ids);
 /*
  * Called, with the bus lock held, after the guest wrote `size' bytes at
  * `off' of the header or a capability; at most one call per write.
  */
-void		 pci_on_write(struct pci_func *f, void (*fn)(void *arg,
-		    unsigned int off, unsigned int size), void *arg);
+void pci_on_write(struct pci_func *f,
+    void (*fn)(void *arg, unsigned int off, unsigned int size), void *arg);
 
 /*
  * Give register `bar' a size, a power of two of at least 16; IO at most
  * 256.  MEM64 takes two registers.  0, or -1 with errno EINVAL or EEXIST.
  */
-enum pci_bar_type { PCI_BAR_MEM32, PCI_BAR_IO, PCI_BAR_MEM64 };
-int		 pci_bar(struct pci_func *f, unsigned int bar, uint64_t size,
-		    enum pci_bar_type type);
+enum pci_bar_type {
+	PCI_BAR_MEM32,
+	PCI_BAR_IO,
+	PCI_BAR_MEM64
+};
+int pci_bar(struct pci_func *f, unsigned int bar, uint64_t size,
+    enum pci_bar_type type);
 /* Where it is now; UINT64_MAX while the guest does not decode it. */
-uint64_t	 pci_bar_addr(const struct pci_func *f, unsigned int bar);
+uint64_t pci_bar_addr(const struct pci_func *f, unsigned int bar);
 
 /*
  * Append a capability: id, then `len' bytes of `body' of which the bits in
  * `mask' (NULL: none) are writable.  Returns its offset, or 0 with errno
  * ENOSPC.
  */
-unsigned int	 pci_cap(struct pci_func *f, uint8_t id, const uint8_t *body,
-		    const uint8_t *mask, size_t len);
+unsigned int pci_cap(struct pci_func *f, uint8_t id, const uint8_t *body,
+    const uint8_t *mask, size_t len);
 
 /* `size' is 1, 2 or 4, and `off' a multiple of it (less than 256). */
-uint32_t	 pci_get(const struct pci_func *f, unsigned int off,
-		    unsigned int size);
+uint32_t pci_get(const struct pci_func *f, unsigned int off, unsigned int size);
 /* Set by the device, whatever the guest may write. */
-void		 pci_set(struct pci_func *f, unsigned int off,
-		    unsigned int size, uint32_t val);
+void
+pci_set(struct pci_func *f, unsigned int off, unsigned int size, uint32_t val);
 
 #endif

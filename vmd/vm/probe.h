@@ -18,7 +18,7 @@
  * some 10 ms on the first kind of host, below 1 s on the second.
  */
 
-#define PROBE_TEXTLEN	512
+#define PROBE_TEXTLEN 512
 
 /* `kvm' stays the caller's. */
 enum vmerr probe_run(int kvm, char text[PROBE_TEXTLEN]);

@@ -12,20 +12,20 @@ struct event_base;
  * thread of the loop.
  */
 struct timer {
-	int	 fd;
+	int fd;
 	struct event *ev;
-	void	(*fire)(void *arg);
-	void	*arg;
+	void (*fire)(void *arg);
+	void *arg;
 };
 
 /*
  * `fire' is called without locks.  Without a `base' the timer never fires.
  * 0, or -1 with errno; timer_fini() is needed, and safe, in both cases.
  */
-int	timer_init(struct timer *t, struct event_base *base,
-	    void (*fire)(void *arg), void *arg);
+int timer_init(struct timer *t, struct event_base *base,
+    void (*fire)(void *arg), void *arg);
 /* Fire once, `ns' from now, in place of what was armed; 0: not at all. */
-void	timer_arm(struct timer *t, uint64_t ns);
-void	timer_fini(struct timer *t);
+void timer_arm(struct timer *t, uint64_t ns);
+void timer_fini(struct timer *t);
 
 #endif

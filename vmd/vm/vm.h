@@ -16,43 +16,43 @@
  * and the timers; vcpu threads (lib/vmm) call into the bus.
  */
 
-#define VM_TEXTLEN	512
+#define VM_TEXTLEN 512
 
 struct console;
 struct event;
 
 struct vm {
 	struct event_base *base;
-	struct peer	*up;
-	struct vm_spec	*spec;		/* NULL before the launch */
-	struct fdlist	 fds;
-	struct gmem	 mem;
-	struct vmm	*vmm;
-	struct machine	 machine;
-	struct bus	*bus;
-	struct uart	*uart;
-	struct rtc	*rtc;
-	struct legacy	*legacy;
-	struct pci	*pci;
-	struct acpi_pm	*acpi;
-	struct console	*console;
-	int		 paused;
-	int		 wake;		/* eventfd: a vcpu ended */
-	struct event	*wake_ev;
+	struct peer *up;
+	struct vm_spec *spec; /* NULL before the launch */
+	struct fdlist fds;
+	struct gmem mem;
+	struct vmm *vmm;
+	struct machine machine;
+	struct bus *bus;
+	struct uart *uart;
+	struct rtc *rtc;
+	struct legacy *legacy;
+	struct pci *pci;
+	struct acpi_pm *acpi;
+	struct console *console;
+	int paused;
+	int wake; /* eventfd: a vcpu ended */
+	struct event *wake_ev;
 
-	pthread_mutex_t	 lock;
-	enum vmexit	 exit;		/* under lock: the first cause */
-	char		 text[VM_TEXTLEN];
+	pthread_mutex_t lock;
+	enum vmexit exit; /* under lock: the first cause */
+	char text[VM_TEXTLEN];
 };
 
 /* vm.c: the role; never returns. */
-int	vm_main(void);
+int vm_main(void);
 /*
  * Note why this run ends; the first cause counts.  Any thread; the text is
  * copied.  Does not stop anything by itself.
  */
-void	vm_note(struct vm *vm, enum vmexit how, const char *fmt, ...)
-	    __attribute__((format(printf, 3, 4)));
+void vm_note(struct vm *vm, enum vmexit how, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /*
  * machine.c: from a spec and descriptors to a guest that is ready to run,
@@ -61,6 +61,6 @@ void	vm_note(struct vm *vm, enum vmexit how, const char *fmt, ...)
  */
 enum vmerr vm_build(struct vm *vm, char err[VM_TEXTLEN]);
 /* The ranges of a guest with `bytes' of memory.  0, or -1 with errno. */
-int	vm_memory(struct gmem *g, uint64_t bytes);
+int vm_memory(struct gmem *g, uint64_t bytes);
 
 #endif

@@ -15,54 +15,54 @@ struct event_base;
  * vmm: launches guests, passes orders to them and answers back, reaps them.
  */
 
-#define VMM_LAUNCH_S	30	/* from the launch to the answer */
-#define VMM_PROBE_S	2
-#define VMM_KILL_S	10	/* from STOP to SIGKILL */
+#define VMM_LAUNCH_S 30 /* from the launch to the answer */
+#define VMM_PROBE_S  2
+#define VMM_KILL_S   10 /* from STOP to SIGKILL */
 
 /* A request that the guest has to answer. */
 struct order {
 	TAILQ_ENTRY(order) entry;
-	struct msg_hdr	hdr;
-	uint32_t	answer;		/* type of the answer */
+	struct msg_hdr hdr;
+	uint32_t answer; /* type of the answer */
 };
 
 struct guest {
 	TAILQ_ENTRY(guest) entry;
-	struct vmm_role	*m;
-	uint32_t	 id;
-	uint64_t	 generation;
-	char		*name;
-	int		 probe;
-	uid_t		 ids;		/* slot of ids, 0: none */
-	pid_t		 pid;
-	int		 pidfd;
-	struct peer	*peer;
-	struct event	*ended;		/* pidfd */
-	struct event	*deadline;	/* launch, later SIGKILL */
-	struct msg_hdr	 start;		/* the request to start it */
-	int		 up;		/* answered that it runs */
-	struct vmop_result refusal;	/* its answer, if it does not */
-	struct vmop_result words;	/* its last ones; exit 0: none */
-	int		 stopping;	/* told to end */
-	const char	*killed;	/* why we killed it, or NULL */
+	struct vmm_role *m;
+	uint32_t id;
+	uint64_t generation;
+	char *name;
+	int probe;
+	uid_t ids; /* slot of ids, 0: none */
+	pid_t pid;
+	int pidfd;
+	struct peer *peer;
+	struct event *ended;	    /* pidfd */
+	struct event *deadline;	    /* launch, later SIGKILL */
+	struct msg_hdr start;	    /* the request to start it */
+	int up;			    /* answered that it runs */
+	struct vmop_result refusal; /* its answer, if it does not */
+	struct vmop_result words;   /* its last ones; exit 0: none */
+	int stopping;		    /* told to end */
+	const char *killed;	    /* why we killed it, or NULL */
 	TAILQ_HEAD(, order) orders;
 };
 
 struct vmm_role {
 	struct event_base *base;
-	struct peer	*up;
-	int		 kvm;
-	int		 exe;		/* vmd-guest */
-	int		 shared_ids;	/* no ids of its own for a guest */
-	unsigned int	 kill_s;	/* VMM_KILL_S, less in tests */
-	int		 ending;	/* CTL_SHUTDOWN */
+	struct peer *up;
+	int kvm;
+	int exe;	     /* vmd-guest */
+	int shared_ids;	     /* no ids of its own for a guest */
+	unsigned int kill_s; /* VMM_KILL_S, less in tests */
+	int ending;	     /* CTL_SHUTDOWN */
 	TAILQ_HEAD(, guest) guests;
 };
 
 /* --- vmm.c --- */
 extern const struct msg_handler vmm_msgs[];
 extern const size_t vmm_nmsgs;
-void	vmm_role_init(struct vmm_role *m, struct event_base *base);
+void vmm_role_init(struct vmm_role *m, struct event_base *base);
 
 /* --- launch.c --- */
 /*
@@ -77,22 +77,22 @@ extern const struct msg_handler guest_msgs[];
 extern const size_t guest_nmsgs;
 struct guest *guest_find(struct vmm_role *m, uint32_t id, uint64_t generation);
 /* SIGKILL, for a reason (a constant string, NULL: it ended by itself). */
-void	guest_kill(struct guest *g, const char *why);
+void guest_kill(struct guest *g, const char *why);
 /* Ask it to end, and see to it that it does. */
-void	guest_stop(struct guest *g);
+void guest_stop(struct guest *g);
 /* Pass an order on; `m' is answered in every case. */
-void	guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
+void guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
     uint32_t answer);
 /* Callbacks of its peer, pidfd and timer. */
-void	guest_closed(struct peer *p, const char *why);
-void	guest_ended(int fd, short ev, void *arg);
-void	guest_late(int fd, short ev, void *arg);
+void guest_closed(struct peer *p, const char *why);
+void guest_ended(int fd, short ev, void *arg);
+void guest_late(int fd, short ev, void *arg);
 /* When it was reaped, or could not be launched. */
-void	guest_free(struct guest *g);
+void guest_free(struct guest *g);
 
 /* --- probe.c --- */
 /* Run the probe guest; its result goes to the parent. */
-void	probe_start(struct vmm_role *m);
-void	probe_done(struct vmm_role *m, int ok, const char *text);
+void probe_start(struct vmm_role *m);
+void probe_done(struct vmm_role *m, int ok, const char *text);
 
 #endif
