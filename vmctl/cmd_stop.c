@@ -40,6 +40,20 @@ failed(const struct vmctl *ctl, const char *name, int waiting,
 	return status == ST_DONE ? ST_FAILED : status;
 }
 
+/* An end that nobody asked for has a line of its own. */
+static void
+print_cause(const struct vmop_result *r)
+{
+	char *s;
+
+	if (r->exit == VMEXIT_NONE || r->exit == VMEXIT_POWEROFF ||
+	    r->exit == VMEXIT_STOPPED)
+		return;
+	s = safe(r->text != NULL ? r->text : vmexit_text((enum vmexit)r->exit));
+	fprintf(stderr, "vmctl: vm %u: %s\n", r->id, s);
+	free(s);
+}
+
 static int
 done(const struct vmctl *ctl, uint32_t answer, int force,
     const struct vmop_result *r)
@@ -60,6 +74,8 @@ done(const struct vmctl *ctl, uint32_t answer, int force,
 		progress_end("forced to terminate vm %u", r->id);
 	else
 		progress_end("terminated vm %u", r->id);
+	if (ended)
+		print_cause(r);
 	return ST_DONE;
 }
 
@@ -96,7 +112,7 @@ stop_all(struct vmctl *ctl, uint32_t flags)
 {
 	struct vm_list l;
 	size_t i;
-	int rc, one;
+	int rc, one, worst = ST_DONE;
 
 	if ((rc = vm_list_get(ctl, NULL, &l)) == ST_NOTFOUND)
 		rc = ST_DONE;
@@ -105,11 +121,13 @@ stop_all(struct vmctl *ctl, uint32_t flags)
 			continue;
 		one = ask(ctl, IMSG_VMDOP_TERMINATE_VM_REQUEST,
 		    l.vms[i].spec->name, flags);
+		if (one != ST_DONE)
+			worst = one;
 		if (one == ST_NODAEMON)
-			rc = one;
+			break;
 	}
 	vm_list_fini(&l);
-	return rc;
+	return rc == ST_DONE ? worst : rc;
 }
 
 int

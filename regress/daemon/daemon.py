@@ -3,6 +3,7 @@
 permissions, console.  Guests of our own, directly on /dev/kvm."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,17 @@ vm "disk" {
 	boot "%(g)stick.elf"
 	disk "/dev/null"
 }
+vm "int3" {
+	disable
+	memory 64M
+	boot "%(g)semul.elf"
+}
+vm "always" {
+	disable
+	memory 64M
+	boot "%(g)shello.elf"
+	restart always
+}
 vm "many" {
 	disable
 	cpus 4
@@ -84,6 +96,11 @@ def as_nobody(vmd, *args):
     return p.returncode, p.stdout.decode()
 
 
+def uid(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(r"Uid:\s+(\d+)", f.read())[1])
+
+
 def ended(vmd, name):
     vmd.vmctl("wait", name, status=None)
     info = vmd.info(name)
@@ -99,7 +116,7 @@ def status(vmd):
                               "OWNER", "STATE", "NAME"], out[0]
     assert [line.split()[-1] for line in out[1:]] == [
         "tick", "uart", "button", "deaf", "reset", "triple", "short",
-        "missing", "disk", "many"], out
+        "missing", "disk", "int3", "always", "many"], out
     vmd.vmctl("status", "nosuch", status=3)
     vmd.vmctl("start", "nosuch", status=None)
     vmd.vmctl("stop", "tick", status=4)
@@ -190,6 +207,70 @@ def resets(vmd):
         vmd.vmctl("start", name)
         vmd.vmctl("stop", "-f", "-w", name, status=None)
         vmd.vmctl("wait", name, status=None)
+
+
+@tap.test
+def emulation(vmd):
+    """an instruction that KVM cannot emulate is named everywhere"""
+    vmd.vmctl("start", "int3")
+    with vmd.console("int3") as con:
+        con.out.wait_eof()
+    info = ended(vmd, "int3")
+    if info["exit"] == "powered off":
+        return              # it works on this host
+    assert re.search("could not emulate int3 .* at 0x[0-9a-f]+",
+                     info["exit_text"]), info
+    vmd.log.expect("int3: .*could not emulate int3")
+
+
+@tap.test
+def causes(vmd):
+    """wait says why a guest ended that nobody stopped"""
+    vmd.vmctl("start", "tick")
+    pid = vmd.info("tick")["pid"]
+    p = subprocess.Popen([BUILD + "/vmctl", "-s", vmd.sock, "wait", "tick"],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE)
+    out = Stream(os.dup(p.stderr.fileno()))
+    out.expect("waiting for vm tick")
+    # A request of its own: the one before is on its way then.
+    vmd.info("tick")
+    os.kill(pid, signal.SIGKILL)
+    out.expect("killed by signal 9")
+    assert p.wait() == 0
+    p.stderr.close()
+
+
+@tap.test
+def always(vmd):
+    """`restart always' starts it again, until a person stops it"""
+    vmd.vmctl("start", "always")
+    vmd.log.expect("always: started")
+    vmd.log.expect("always: powered off")
+    vmd.log.expect("always: started")
+    vmd.log.expect("always: powered off")
+    vmd.vmctl("stop", "-f", "-w", "always", status=None)
+    assert vmd.info("always")["state"] == "stopped"
+
+
+@tap.test
+def staggered(vmd):
+    """staggered start: some at once, the others after the delay"""
+    conf = "staggered start parallel 1 delay 1\n" + "".join(
+        'vm "s%d" { memory 64M boot "%stick.elf" }\n' % (i, GUEST)
+        for i in range(3))
+    with Daemon(conf) as other:
+        for i in range(3):
+            other.log.expect("s%d: started" % i)
+        assert all(v["state"] == "running" for v in other.info().values())
+        # Two daemons share the host and its ids.
+        vmd.vmctl("start", "tick")
+        pids = [v["pid"] for v in other.info().values()]
+        pids.append(vmd.info("tick")["pid"])
+        uids = {uid(pid) for pid in pids}
+        assert len(uids) == 4 and 0 not in uids, uids
+        vmd.vmctl("stop", "-f", "-w", "tick")
+        other.vmctl("stop", "-f", "-w", "-a")
 
 
 @tap.test
