@@ -3,3 +3,9 @@ VMMROLE_SRCS = \
 	vmd/vmm/launch.c \
 	vmd/vmm/probe.c \
 	vmd/vmm/vmm.c
+
+# The real vmm with a parent and guests that the test plays.
+UNIT += vmmrole_test
+vmmrole_test_SRCS = $(VMMROLE_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
+	$(SANDBOX_SRCS) $(PROC_SRCS) $(VMM_HOST_SRCS)
+vmmrole_test_LIBS = -levent_core -lbsd
