@@ -126,11 +126,31 @@ check_vm(struct parser *p, const struct vm_spec *s)
 	}
 }
 
+/* Each switch against those before it. */
+static void
+check_switch_names(struct parser *p)
+{
+	const struct conf_switch *sw, *o;
+
+	TAILQ_FOREACH(sw, &p->conf->switches, entry)
+		TAILQ_FOREACH(o, &p->conf->switches, entry) {
+			if (o == sw)
+				break;
+			if (strcmp(sw->name, o->name) != 0)
+				continue;
+			conf_report_at(p, 0, sw->file, sw->line,
+			    "switch \"%s\" failed: defined before, at %s:%u",
+			    sw->name, o->file, o->line);
+			break;
+		}
+}
+
 void
 conf_check_all(struct parser *p)
 {
 	const struct conf_vm *v;
 
+	check_switch_names(p);
 	TAILQ_FOREACH(v, &p->conf->vms, entry)
 		check_vm(p, v->spec);
 }
@@ -188,6 +208,7 @@ conf_check(const struct conf *c, const struct conf_opts *o)
 		s = v->spec;
 		errors += check_file(s, s->boot, "kernel path not found:", o);
 		errors += check_file(s, s->initrd, "initrd", o);
+		errors += check_file(s, s->cdrom, "cdrom", o);
 		for (i = 0; i < s->ndisks; i++)
 			errors += check_disk(s, &s->disks[i], o);
 	}

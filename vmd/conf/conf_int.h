@@ -10,8 +10,10 @@
 
 /* Inside vmd/conf: one run of the parser. */
 
-#define CONF_MAXFILE   (1U << 20) /* bytes of one file */
-#define CONF_MAXDEPTH  16	  /* of includes */
+#define CONF_MAXFILE   (1U << 20)  /* bytes of one file */
+#define CONF_MAXTOTAL  (16U << 20) /* bytes of all */
+#define CONF_MAXFILES  4096	   /* read, the same one counts again */
+#define CONF_MAXDEPTH  16	   /* of includes */
 #define CONF_MAXTOKEN  8096
 #define CONF_MAXEXPAND (16U << 20) /* bytes that macros may expand to */
 
@@ -41,6 +43,8 @@ struct parser {
 	struct conf *conf;
 	struct source *src; /* innermost */
 	unsigned int depth;
+	unsigned int nfiles; /* read so far */
+	size_t total;	     /* their bytes */
 	TAILQ_HEAD(, macro) macros;
 	uint16_t *back; /* characters read again, a stack */
 	size_t nback;

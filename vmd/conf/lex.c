@@ -155,23 +155,30 @@ macros_free(struct parser *p)
 
 /* --- files ------------------------------------------------------------- */
 
-/* All of `fd' into `s'; EFBIG when it is too large. */
+/* All of `fd' into `s'; EFBIG when that, or all that was read, is too much. */
 static int
-slurp(struct source *s, int fd)
+slurp(struct parser *p, struct source *s, int fd)
 {
 	ssize_t n;
 
+	errno = EFBIG;
+	if (p->nfiles == CONF_MAXFILES || p->total > CONF_MAXTOTAL)
+		return -1;
+	p->nfiles++;
 	if ((s->data = malloc(CONF_MAXFILE + 1)) == NULL)
 		return -1;
 	while (s->len <= CONF_MAXFILE) {
 		n = read(fd, s->data + s->len, CONF_MAXFILE + 1 - s->len);
 		if (n == 0)
-			return 0;
+			break;
 		if (n == -1 && errno != EINTR)
 			return -1;
 		if (n > 0)
 			s->len += (size_t)n;
 	}
+	p->total += s->len;
+	if (s->len <= CONF_MAXFILE && p->total <= CONF_MAXTOTAL)
+		return 0;
 	errno = EFBIG;
 	return -1;
 }
@@ -197,6 +204,34 @@ is_open(const struct parser *p, const struct source *s)
 	return 0;
 }
 
+/*
+ * The daemon must not wait for someone to write to a pipe; vmd -n may read
+ * one as its file.
+ */
+static int
+open_file(const struct parser *p, const char *path, struct stat *st)
+{
+	int fd, e;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) ==
+	    -1)
+		return -1;
+	if (fstat(fd, st) == -1)
+		goto fail;
+	if (S_ISFIFO(st->st_mode)) {
+		errno = EINVAL;
+		if (p->src != NULL || !(p->opts->flags & CONF_DRYRUN) ||
+		    fcntl(fd, F_SETFL, 0) == -1)
+			goto fail;
+	}
+	return fd;
+fail:
+	e = errno;
+	close(fd);
+	errno = e;
+	return -1;
+}
+
 int
 conf_push(struct parser *p, const char *path)
 {
@@ -210,8 +245,7 @@ conf_push(struct parser *p, const char *path)
 	errno = ELOOP;
 	if (p->depth >= CONF_MAXDEPTH)
 		goto fail;
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1 ||
-	    fstat(fd, &st) == -1)
+	if ((fd = open_file(p, path, &st)) == -1)
 		goto fail;
 	s->dev = st.st_dev;
 	s->ino = st.st_ino;
@@ -219,7 +253,7 @@ conf_push(struct parser *p, const char *path)
 	if (S_ISDIR(st.st_mode))
 		goto fail;
 	errno = ELOOP;
-	if (is_open(p, s) || slurp(s, fd) == -1)
+	if (is_open(p, s) || slurp(p, s, fd) == -1)
 		goto fail;
 	close(fd);
 	s->line = 1;
@@ -298,7 +332,11 @@ next(struct parser *p)
 	int c, d;
 
 	while ((c = raw(p)) == '\\') {
-		if ((d = raw(p)) != '\n')
+		if ((d = raw(p)) == EOF) {
+			c = EOF; /* the file's end, not that of all */
+			break;
+		}
+		if (d != '\n')
 			return d;
 		p->src->line++;
 	}
@@ -321,17 +359,15 @@ next(struct parser *p)
 	return c;
 }
 
-/* After an error: the rest of the line goes. */
+/* After an error: the rest of the line goes, its end is the next token. */
 static int
 skip_line(struct parser *p)
 {
 	int c;
 
-	p->nback = 0;
 	while ((c = next(p)) != '\n' && c != EOF)
 		;
-	if (c == '\n')
-		p->src->line++;
+	unget(p, c);
 	return ERROR;
 }
 
