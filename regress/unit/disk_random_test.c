@@ -137,13 +137,11 @@ make_data(void)
 static void
 read_model(struct run *r)
 {
-	struct stat st;
 	int fd;
 
 	rig_sh("qemu-img convert -O raw top model");
 	assert_int_not_equal(fd = open("model", O_RDONLY | O_CLOEXEC), -1);
 	assert_int_equal(pread(fd, r->model, r->size, 0), (ssize_t)r->size);
-	(void)st;
 	close(fd);
 }
 
