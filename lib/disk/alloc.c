@@ -39,6 +39,22 @@ sync_asked(struct waiter *w, int error)
 	wake_all(&a->room, error);
 }
 
+/* How much is taken at a time: little of a small disk. */
+static void
+set_target(struct alloc *a)
+{
+	const struct layer *l = &a->d->layers[0];
+	uint64_t bytes = l->size;
+
+	a->target = min64(TARGET_FIRST, bytes / 64) >> l->bits;
+	a->target_max = min64(TARGET_LAST, bytes / 16) >> l->bits;
+	a->target_max = min64(a->target_max, TARGET_MAX);
+	if (a->target < TARGET_MIN)
+		a->target = TARGET_MIN;
+	if (a->target_max < a->target)
+		a->target_max = a->target;
+}
+
 struct alloc *
 alloc_new(struct disk *d, const struct qcow2_hdr *h)
 {
@@ -56,10 +72,7 @@ alloc_new(struct disk *d, const struct qcow2_hdr *h)
 	a->block_bits = h->cluster_bits + 3 - h->ref_order;
 	a->eof = l->file_size >> l->bits;
 	a->fresh = (l->file_size + cluster_size(l) - 1) >> l->bits;
-	a->target = TARGET_FIRST >> l->bits;
-	if (a->target < TARGET_MIN)
-		a->target = TARGET_MIN;
-	a->target_max = min64(TARGET_LAST >> l->bits, TARGET_MAX);
+	set_target(a);
 	TAILQ_INIT(&a->wait);
 	TAILQ_INIT(&a->room);
 	return a;
