@@ -19,6 +19,8 @@
 #define TARGET_MIN   8U /* clusters */
 #define TARGET_MAX   16384U
 #define OFFSET_MAX   (1ULL << 55)
+#define BEYOND_MAX   65536U /* clusters in use that are not in the file */
+#define PAGES_A_TURN 256U   /* before others get theirs */
 
 static void
 alloc_wake(struct waiter *w, int error)
@@ -274,8 +276,12 @@ fill_page(struct alloc *a, uint64_t block)
 		full = a->fill_n >= a->target || !fits(a, a->scan);
 		if (full)
 			break;
-		if (ref_get(a, data, i) != 0)
-			continue;
+		if (ref_get(a, data, i) != 0) {
+			if (a->scan < a->eof || ++a->beyond < BEYOND_MAX)
+				continue;
+			errno = EIO; /* so many are not lost by accident */
+			return -1;
+		}
 		if (alloc_is_table(a, a->scan)) {
 			errno = EIO; /* the refcounts are wrong */
 			return -1;
@@ -292,6 +298,19 @@ fill_page(struct alloc *a, uint64_t block)
 		return 0;
 	}
 	return 1;
+}
+
+/* Let others go on: this can take long. */
+static int
+fill_yield(struct alloc *a)
+{
+	a->turn = 0;
+	a->yield.iov_base = &a->yield_byte;
+	a->yield.iov_len = 1;
+	a->x.done = xfer_done;
+	xfer_start(&a->x, a->d->io, a->d->layers[0].file, 0, &a->yield, 1, 0, 1,
+	    0);
+	return 0;
 }
 
 /* Look for free clusters, and count a reference to each. */
@@ -311,9 +330,9 @@ fill_scan(struct alloc *a)
 		a->next = fill_zero;
 		return 1;
 	}
-	if (a->scan >= ref_covered(a))
-		rc = 1, block = 0;
-	else if ((rc = ref_block(a, a->scan, &block)) != 1)
+	if (++a->turn > PAGES_A_TURN)
+		return fill_yield(a);
+	if ((rc = ref_block(a, a->scan, &block)) != 1)
 		return rc;
 	if (block == 0) {
 		if (a->fill_n > 0)

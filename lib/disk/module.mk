@@ -48,3 +48,7 @@ qcow2_hdr_test_SRCS = $(QCOW2_HDR_SRCS)
 
 FUZZ += qcow2_hdr
 qcow2_hdr_FUZZ_SRCS = $(QCOW2_HDR_SRCS)
+
+FUZZ += qcow2
+qcow2_FUZZ_SRCS = $(IO_SRCS) $(DISK_SRCS)
+qcow2_FUZZ_LIBS = $(DISK_LIBS)
