@@ -83,7 +83,7 @@ void conf_report_at(struct parser *p, int warning, const char *file,
     uint32_t line, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /*
- * build.c: what the grammar calls.  0, or -1 after conf_error().  Strings
+ * build*.c: what the grammar calls.  0, or -1 after conf_error().  Strings
  * stay the caller's.
  */
 int vm_begin(struct parser *p, const char *name, const char *parent);
@@ -123,6 +123,13 @@ int local_prefix6(struct parser *p, const char *s);
 int agentx_context(struct parser *p, const char *s);
 int agentx_path(struct parser *p, const char *s);
 int staggered(struct parser *p, int64_t parallel, int64_t delay);
+/* For the others in build*.c: copy `s' to `*to', in place of what it had. */
+int set_string(struct parser *p, char **to, const char *s);
+/* ... and a path, so that it means the same in any directory. */
+int set_path(struct parser *p, char **to, const char *what, const char *path);
+/* ... and a number from `least' to `most'. */
+int set_number(struct parser *p, uint32_t *to, const char *what, int64_t n,
+    int64_t least, int64_t most);
 
 /* check.c: what can be said when all was read. */
 void conf_check_all(struct parser *p);
