@@ -110,6 +110,22 @@ staggered(void **state)
 	assert_string_equal(vmm.spec->name, "c");
 }
 
+/* No delay is no delay, and not the default. */
+static void
+staggered_without_delay(void **state)
+{
+	struct conf *c = conf_of("a", "b", "c", NULL);
+	struct conf_vm *cv;
+
+	TAILQ_FOREACH(cv, &c->vms, entry)
+		cv->spec->flags &= ~(uint32_t)VMF_DISABLED;
+	c->parallel = 1;
+	clear(&vmm);
+	conf_apply(&parent, c);
+	until(&vmm.got, 3);
+	assert_string_equal(vmm.spec->name, "c");
+}
+
 static void
 reload_keeps_what_runs(void **state)
 {
@@ -263,6 +279,7 @@ main(void)
 		T(ad_hoc),
 		T(unsupported),
 		T(staggered),
+		T(staggered_without_delay),
 		T(reload_keeps_what_runs),
 		T(fixed_ids_move_others),
 		T(reset),

@@ -16,11 +16,6 @@
 #define SERIAL_LEN 20
 #define ID_MAX	   0x7fffffff
 
-enum {
-	SEEN_MEMORY = 0x01,
-	SEEN_INTERFACES = 0x02,
-};
-
 int
 vm_begin(struct parser *p, const char *name, const char *parent)
 {
@@ -29,7 +24,7 @@ vm_begin(struct parser *p, const char *name, const char *parent)
 	vm_spec_free(p->vm);
 	p->vm = NULL;
 	p->nic = NULL;
-	p->seen = 0;
+	memset(p->first, 0, sizeof(p->first));
 	if (strlen(name) >= VM_NAME_MAX) {
 		conf_error(p, "vm name too long");
 		return -1;
@@ -89,6 +84,8 @@ last_disk(struct parser *p)
 int
 vm_disk(struct parser *p, const char *path)
 {
+	static const enum conf_word words[] = { W_DISK_FORMAT, W_DISK_SERIAL };
+
 	if (p->vm->ndisks == VM_MAX_DISKS) {
 		conf_error(p, "too many disks: at most %d", VM_MAX_DISKS);
 		return -1;
@@ -97,12 +94,15 @@ vm_disk(struct parser *p, const char *path)
 		return -1;
 	p->vm->ndisks++;
 	p->vm->given |= VMGIVEN_DISKS;
+	forget(p, words, sizeof(words) / sizeof(words[0]));
 	return 0;
 }
 
 int
 vm_disk_format(struct parser *p, const char *format)
 {
+	if (once(p, W_DISK_FORMAT) == -1)
+		return -1;
 	if (strcasecmp(format, "raw") == 0) {
 		last_disk(p)->format = DISK_RAW;
 	} else if (strcasecmp(format, "qcow2") == 0) {
@@ -119,6 +119,8 @@ vm_disk_serial(struct parser *p, const char *serial)
 {
 	const char *s;
 
+	if (once(p, W_DISK_SERIAL) == -1)
+		return -1;
 	for (s = serial; *s != '\0'; s++)
 		if (!isprint((unsigned char)*s) || (*s & 0x80))
 			break;
@@ -138,51 +140,46 @@ vm_disk_readonly(struct parser *p)
 	last_disk(p)->flags |= DISKF_READONLY;
 }
 
-/* A path that may be given once. */
-static int
-once(struct parser *p, char **to, const char *what, const char *path)
-{
-	if (*to != NULL) {
-		conf_error(p, "%s specified more than once", what);
-		return -1;
-	}
-	return set_path(p, to, what, path);
-}
-
 int
 vm_boot(struct parser *p, const char *path)
 {
 	p->vm->given |= VMGIVEN_BOOT;
-	return once(p, &p->vm->boot, "kernel", path);
+	if (once(p, W_BOOT) == -1)
+		return -1;
+	return set_path(p, &p->vm->boot, "kernel", path);
 }
 
 int
 vm_cdrom(struct parser *p, const char *path)
 {
 	p->vm->given |= VMGIVEN_CDROM;
-	return once(p, &p->vm->cdrom, "cdrom", path);
+	if (once(p, W_CDROM) == -1)
+		return -1;
+	return set_path(p, &p->vm->cdrom, "cdrom", path);
 }
 
 int
 vm_initrd(struct parser *p, const char *path)
 {
 	p->vm->given |= VMGIVEN_INITRD;
-	return once(p, &p->vm->initrd, "initrd", path);
+	if (once(p, W_INITRD) == -1)
+		return -1;
+	return set_path(p, &p->vm->initrd, "initrd", path);
 }
 
 int
 vm_console_log(struct parser *p, const char *path)
 {
-	return once(p, &p->vm->console_log, "console log", path);
+	if (once(p, W_CONSOLE_LOG) == -1)
+		return -1;
+	return set_path(p, &p->vm->console_log, "console log", path);
 }
 
 int
 vm_cmdline(struct parser *p, const char *text)
 {
-	if (p->vm->cmdline != NULL) {
-		conf_error(p, "cmdline specified more than once");
+	if (once(p, W_CMDLINE) == -1)
 		return -1;
-	}
 	if (strlen(text) >= VM_CMDLINE_MAX) {
 		conf_error(p, "cmdline too long: at most %d bytes",
 		    VM_CMDLINE_MAX - 1);
@@ -211,7 +208,6 @@ set_memory(struct parser *p, uint64_t bytes, const char *text)
 		    text, scaled_fmt(limit, VM_MAX_MEMORY));
 		return -1;
 	}
-	p->seen |= SEEN_MEMORY;
 	p->vm->memory = bytes & ~(VM_MIN_MEMORY - 1);
 	p->vm->given |= VMGIVEN_MEMORY;
 	if (p->vm->memory != bytes && (p->opts->flags & CONF_DRYRUN))
@@ -225,10 +221,8 @@ vm_memory_number(struct parser *p, int64_t n)
 {
 	char text[32];
 
-	if (p->seen & SEEN_MEMORY) {
-		conf_error(p, "memory specified more than once");
+	if (once(p, W_MEMORY) == -1)
 		return -1;
-	}
 	snprintf(text, sizeof(text), "%lld", (long long)n);
 	return set_memory(p, n < 0 ? 0 : (uint64_t)n, text);
 }
@@ -238,10 +232,8 @@ vm_memory_string(struct parser *p, const char *s)
 {
 	uint64_t bytes;
 
-	if (p->seen & SEEN_MEMORY) {
-		conf_error(p, "memory specified more than once");
+	if (once(p, W_MEMORY) == -1)
 		return -1;
-	}
 	if (scaled_parse(s, &bytes) == -1) {
 		conf_error(p, "failed to parse size: %s: %s", s,
 		    strerror(errno));
@@ -253,23 +245,33 @@ vm_memory_string(struct parser *p, const char *s)
 int
 vm_interfaces(struct parser *p, int64_t n)
 {
-	if (p->seen & SEEN_INTERFACES) {
-		conf_error(p, "interfaces specified more than once");
+	/* A second one after 0 is none. */
+	if (n != 0 && once(p, W_INTERFACES) == -1)
 		return -1;
-	}
 	if (n < 0 || n > VM_MAX_NICS) {
 		conf_error(p, "too many interfaces: %lld: at most %d",
 		    (long long)n, VM_MAX_NICS);
 		return -1;
 	}
-	p->seen |= SEEN_INTERFACES;
 	p->vm->min_nics = (uint32_t)n;
+	return 0;
+}
+
+int
+vm_owner(struct parser *p, const struct owner *o)
+{
+	if (once(p, W_OWNER) == -1)
+		return -1;
+	p->vm->uid = o->uid;
+	p->vm->gid = o->gid;
 	return 0;
 }
 
 int
 vm_cpus(struct parser *p, int64_t n)
 {
+	if (once(p, W_CPUS) == -1)
+		return -1;
 	p->vm->given |= VMGIVEN_CPUS;
 	return set_number(p, &p->vm->cpus, "cpus", n, 1, VM_MAX_CPUS);
 }
@@ -277,12 +279,16 @@ vm_cpus(struct parser *p, int64_t n)
 int
 vm_id(struct parser *p, int64_t n)
 {
+	if (once(p, W_ID) == -1)
+		return -1;
 	return set_number(p, &p->vm->id, "id", n, 1, ID_MAX);
 }
 
 int
 vm_stop_timeout(struct parser *p, int64_t n)
 {
+	if (once(p, W_STOP_TIMEOUT) == -1)
+		return -1;
 	return set_number(p, &p->vm->stop_timeout, "stop timeout", n, 1,
 	    VM_STOP_TIMEOUT_MAX);
 }
@@ -297,6 +303,8 @@ vm_restart(struct parser *p, const char *how)
 	};
 	int i;
 
+	if (once(p, W_RESTART) == -1)
+		return -1;
 	for (i = 0; i < RESTART_MAX; i++)
 		if (strcmp(how, names[i]) == 0) {
 			p->vm->restart = (enum vm_restart)i;

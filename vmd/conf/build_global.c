@@ -14,6 +14,51 @@
 #include "lib/util/scaled.h"
 #include "vmd/conf/conf_int.h"
 
+/* As they are written. */
+static const char *const words[W_MAX] = {
+	[W_BOOT] = "kernel",
+	[W_CDROM] = "cdrom",
+	[W_CMDLINE] = "cmdline",
+	[W_CONSOLE_LOG] = "console log",
+	[W_CPUS] = "cpus",
+	[W_DISK_FORMAT] = "disk format",
+	[W_DISK_SERIAL] = "disk serial",
+	[W_GROUP] = "group",
+	[W_ID] = "id",
+	[W_INITRD] = "initrd",
+	[W_INTERFACE] = "interface",
+	[W_INTERFACES] = "interfaces",
+	[W_LLADDR] = "lladdr",
+	[W_MEMORY] = "memory",
+	[W_OWNER] = "owner",
+	[W_RDOMAIN] = "rdomain",
+	[W_RESTART] = "restart",
+	[W_STOP_TIMEOUT] = "stop timeout",
+	[W_SWITCH] = "switch",
+	[W_VMS] = "vms",
+};
+
+int
+once(struct parser *p, enum conf_word w)
+{
+	if (p->first[w] == 0) {
+		p->first[w] = p->line;
+		return 0;
+	}
+	conf_error(p, "%s specified more than once, first at line %u", words[w],
+	    p->first[w]);
+	return -1;
+}
+
+void
+forget(struct parser *p, const enum conf_word *w, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		p->first[w[i]] = 0;
+}
+
 int
 set_string(struct parser *p, char **to, const char *s)
 {
@@ -115,15 +160,33 @@ limit_free(struct conf_limit *l)
 	free(l);
 }
 
+static int
+limit_again(struct parser *p, int group, uint32_t id, const char *name)
+{
+	const struct conf_limit *l;
+
+	TAILQ_FOREACH(l, &p->conf->limits, entry)
+		if (l->group == group && l->id == id) {
+			conf_error(p,
+			    "limit of %s %s specified more than once, first "
+			    "at %s:%u",
+			    group ? "group" : "user", name, l->file, l->line);
+			return -1;
+		}
+	return 0;
+}
+
 int
 limit_begin(struct parser *p, int group, const char *name)
 {
 	struct conf_limit *l;
 	struct passwd *pw = NULL;
 	struct group *gr = NULL;
+	uint32_t id;
 
 	limit_free(p->limit);
 	p->limit = NULL;
+	memset(p->first, 0, sizeof(p->first));
 	if (group)
 		gr = getgrnam(name);
 	else
@@ -133,6 +196,9 @@ limit_begin(struct parser *p, int group, const char *name)
 		    group ? "group" : "user", name);
 		return -1;
 	}
+	id = gr != NULL ? gr->gr_gid : pw->pw_uid;
+	if (limit_again(p, group, id, name) == -1)
+		return -1;
 	if ((l = calloc(1, sizeof(*l))) == NULL ||
 	    (l->file = strdup(p->file)) == NULL) {
 		limit_free(l);
@@ -141,20 +207,24 @@ limit_begin(struct parser *p, int group, const char *name)
 	}
 	l->line = p->line;
 	l->group = group;
-	l->id = gr != NULL ? gr->gr_gid : pw->pw_uid;
+	l->id = id;
 	p->limit = l;
 	return 0;
 }
 
 int
-limit_number(struct parser *p, uint32_t *to, int64_t n)
+limit_number(struct parser *p, enum conf_word w, uint32_t *to, int64_t n)
 {
+	if (once(p, w) == -1)
+		return -1;
 	return set_number(p, to, "limit", n, 1, INT32_MAX);
 }
 
 int
 limit_memory(struct parser *p, const char *s, int64_t n)
 {
+	if (once(p, W_MEMORY) == -1)
+		return -1;
 	if (s == NULL && n > 0) {
 		p->limit->memory = (uint64_t)n;
 		return 0;
@@ -175,6 +245,24 @@ limit_end(struct parser *p)
 }
 
 /* --- global ------------------------------------------------------------- */
+
+int
+firmware(struct parser *p, const char *path)
+{
+	struct conf *c = p->conf;
+
+	if (c->firmware != NULL) {
+		conf_error(p,
+		    "firmware specified more than once, first at "
+		    "%s:%u",
+		    c->firmware_file, c->firmware_line);
+		return -1;
+	}
+	c->firmware_line = p->line;
+	if (set_string(p, &c->firmware_file, p->file) == -1)
+		return -1;
+	return set_path(p, &c->firmware, "firmware", path);
+}
 
 int
 agentx_context(struct parser *p, const char *s)

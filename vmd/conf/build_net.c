@@ -33,6 +33,8 @@ has_unit(const char *name, const char *prefix)
 int
 nic_begin(struct parser *p, const char *type, int local)
 {
+	static const enum conf_word words[] = { W_SWITCH, W_GROUP, W_LLADDR,
+		W_RDOMAIN };
 	struct vm_spec *s = p->vm;
 
 	if (s->nnics == VM_MAX_NICS) {
@@ -50,6 +52,7 @@ nic_begin(struct parser *p, const char *type, int local)
 		    type);
 		return -1;
 	}
+	forget(p, words, sizeof(words) / sizeof(words[0]));
 	p->nic = &s->nics[s->nnics++];
 	p->nic->flags = NICF_UP;
 	if (local)
@@ -69,6 +72,8 @@ nic_lladdr(struct parser *p, const char *addr, int lock)
 		p->nic->flags |= NICF_LOCKED;
 	if (addr == NULL)
 		return 0;
+	if (once(p, W_LLADDR) == -1)
+		return -1;
 	if (ether_aton_r(addr, &ea) == NULL ||
 	    strspn(addr, "0123456789abcdefABCDEF:") != strlen(addr) ||
 	    (ea.ether_addr_octet[0] & 1)) {
@@ -83,6 +88,8 @@ nic_lladdr(struct parser *p, const char *addr, int lock)
 int
 set_switch_name(struct parser *p, const char *name)
 {
+	if (once(p, W_SWITCH) == -1)
+		return -1;
 	if (strlen(name) > SWITCH_LEN) {
 		conf_error(p, "switch name too long: %s", name);
 		return -1;
@@ -95,6 +102,8 @@ set_group(struct parser *p, char **to, const char *name)
 {
 	size_t len = strlen(name);
 
+	if (once(p, W_GROUP) == -1)
+		return -1;
 	if (len == 0 || len > GROUP_LEN ||
 	    isdigit((unsigned char)name[len - 1])) {
 		conf_error(p, "invalid group name: %s", name);
@@ -106,6 +115,8 @@ set_group(struct parser *p, char **to, const char *name)
 int
 set_rdomain(struct parser *p, uint32_t *to, int64_t n)
 {
+	if (once(p, W_RDOMAIN) == -1)
+		return -1;
 	if (n < 0 || n > RDOMAIN_MAX) {
 		conf_error(p, "invalid rdomain: %lld", (long long)n);
 		return -1;
@@ -135,6 +146,8 @@ sw_begin(struct parser *p, const char *name)
 
 	switch_free(p->sw);
 	p->sw = NULL;
+	p->sw_disabled = 0;
+	memset(p->first, 0, sizeof(p->first));
 	if (strlen(name) > SWITCH_LEN) {
 		conf_error(p, "switch name too long: %s", name);
 		return -1;
@@ -155,6 +168,8 @@ sw_begin(struct parser *p, const char *name)
 int
 sw_interface(struct parser *p, const char *name)
 {
+	if (once(p, W_INTERFACE) == -1)
+		return -1;
 	if (strlen(name) > GROUP_LEN) {
 		conf_error(p, "switch interface too long: %s", name);
 		return -1;
@@ -170,7 +185,7 @@ sw_interface(struct parser *p, const char *name)
 }
 
 void
-sw_end(struct parser *p, int enabled)
+sw_end(struct parser *p)
 {
 	struct conf_switch *sw = p->sw;
 
@@ -178,7 +193,7 @@ sw_end(struct parser *p, int enabled)
 	if (sw->ifname == NULL)
 		conf_error(p, "switch \"%s\" is missing interface name",
 		    sw->name);
-	if (sw->ifname == NULL || !enabled)
+	if (sw->ifname == NULL || p->sw_disabled)
 		switch_free(sw);
 	else
 		TAILQ_INSERT_TAIL(&p->conf->switches, sw, entry);

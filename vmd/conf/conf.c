@@ -61,6 +61,7 @@ conf_free(struct conf *c)
 		free(l);
 	}
 	free(c->firmware);
+	free(c->firmware_file);
 	free(c->agentx_context);
 	free(c->agentx_path);
 	free(c);
