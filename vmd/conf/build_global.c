@@ -152,11 +152,13 @@ owner_string(struct parser *p, const char *s, struct owner *o)
 	return 0;
 }
 
-static void
+void
 limit_free(struct conf_limit *l)
 {
-	if (l != NULL)
-		free(l->file);
+	if (l == NULL)
+		return;
+	free(l->name);
+	free(l->file);
 	free(l);
 }
 
@@ -200,6 +202,7 @@ limit_begin(struct parser *p, int group, const char *name)
 	if (limit_again(p, group, id, name) == -1)
 		return -1;
 	if ((l = calloc(1, sizeof(*l))) == NULL ||
+	    (l->name = strdup(name)) == NULL ||
 	    (l->file = strdup(p->file)) == NULL) {
 		limit_free(l);
 		conf_error(p, "out of memory");

@@ -39,6 +39,7 @@ struct conf_limit {
 	TAILQ_ENTRY(conf_limit) entry;
 	int group;	 /* 1: of a group, 0: of a user */
 	uint32_t id;	 /* uid or gid */
+	char *name;	 /* as it was given */
 	uint64_t memory; /* 0 in these four: not given */
 	uint32_t cpus;
 	uint32_t nics;

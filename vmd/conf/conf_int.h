@@ -145,6 +145,7 @@ int limit_begin(struct parser *p, int group, const char *name);
 int limit_number(struct parser *p, enum conf_word w, uint32_t *to, int64_t n);
 int limit_memory(struct parser *p, const char *s, int64_t n);
 void limit_end(struct parser *p);
+void limit_free(struct conf_limit *l);
 int local_prefix(struct parser *p, const char *s);
 int local_prefix6(struct parser *p, const char *s);
 int firmware(struct parser *p, const char *path);
