@@ -272,8 +272,9 @@ def staggered(vmd):
         vmd.vmctl("start", "tick")
         pids = [v["pid"] for v in other.info().values()]
         pids.append(vmd.info("tick")["pid"])
+        pids += vmd.pids()["vmm"] + other.pids()["vmm"]
         uids = {uid(pid) for pid in pids}
-        assert len(uids) == 4 and 0 not in uids, uids
+        assert len(uids) == 6 and 0 not in uids, uids
         vmd.vmctl("stop", "-f", "-w", "tick")
         other.vmctl("stop", "-f", "-w", "-a")
 
