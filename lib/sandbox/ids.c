@@ -135,25 +135,24 @@ sandbox_ids_open(void)
 int
 sandbox_ids_init(void)
 {
-	unsigned int inside, outside, count;
+	unsigned int inside, outside, count, base, n;
+	int ours, got;
 	FILE *f;
-	int n;
 
 	if ((f = fopen("/proc/self/uid_map", "re")) == NULL)
 		return -1;
-	n = fscanf(f, "%u %u %u", &inside, &outside, &count);
+	got = fscanf(f, "%u %u %u", &inside, &outside, &count);
 	fclose(f);
-	if (n != 3) {
+	if (got != 3) {
 		errno = EINVAL;
 		return -1;
 	}
-	ids.base = inside;
-	if (outside == 0) /* the initial namespace: ids as they are */
-		outer_range(&ids.base, &count);
-	ids.nslots = count / SB_SLOT_IDS;
-	if (ids.nslots > MAXSLOTS)
-		ids.nslots = MAXSLOTS;
-	return 0;
+	outer_range(&base, &n);
+	ours = inside == 0 && outside == base && count == n;
+	ids.base = ours ? 0 : base;
+	ids.nslots = n / SB_SLOT_IDS;
+	memset(ids.taken, 0, sizeof(ids.taken));
+	return !ours;
 }
 
 void

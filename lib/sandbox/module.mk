@@ -13,3 +13,10 @@ $(B)/gen/filters.c: lib/sandbox/gen.c $(SANDBOX_DEFS)
 	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -o $(B)/gen/filters lib/sandbox/gen.c \
 		-lseccomp
 	$(Q)$(B)/gen/filters >$@.tmp && mv $@.tmp $@
+
+UNIT += sandbox_test
+sandbox_test_SRCS = $(SANDBOX_SRCS) $(IMSG_SRCS)
+
+UNIT += sandbox_filters_test
+sandbox_filters_test_SRCS = $(SANDBOX_SRCS)
+sandbox_filters_test_LIBS = -lpthread
