@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <linux/filter.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <seccomp.h>
 
 struct rule {
@@ -36,6 +38,15 @@ static const struct rule rules_control[] = {
 static const struct rule rules_priv[] = {
 #include "lib/sandbox/filter_priv.def"
 };
+static const struct rule rules_vioblk[] = {
+#include "lib/sandbox/filter_vioblk.def"
+};
+static const struct rule rules_vioblk_open[] = {
+#include "lib/sandbox/filter_vioblk_open.def"
+};
+static const struct rule rules_vioblk_sync[] = {
+#include "lib/sandbox/filter_vioblk_sync.def"
+};
 
 #define FILTER(n)	{ #n, rules_##n, sizeof(rules_##n) / sizeof(rules_##n[0]) }
 static const struct {
@@ -46,6 +57,9 @@ static const struct {
 	FILTER(vm),
 	FILTER(control),
 	FILTER(priv),
+	FILTER(vioblk),
+	FILTER(vioblk_open),
+	FILTER(vioblk_sync),
 };
 /* clang-format on */
 
