@@ -57,15 +57,14 @@ struct vq {
 	uint16_t last_avail; /* next to take */
 	uint16_t used_next;  /* next to push */
 	uint16_t used_shown; /* what used.idx says */
-	uint16_t npushed;    /* used_next - used_shown */
+	uint16_t ntaken;     /* not yet published */
 	int broken;
-	int kicks; /* the guest is asked to kick */
-	int redo;  /* chains of an earlier process may be left */
+	int owed; /* an interrupt that may not have been sent */
+	int redo; /* chains of an earlier process may be left */
 	uint64_t seq;
-	uint64_t redo_seq, redo_end;
-	uint16_t redo_head;
-	uint8_t taken[VQ_MAXSIZE / 8]; /* by head */
-	uint16_t pushed[VQ_MAXSIZE];   /* heads, in order */
+	uint8_t heads[VQ_MAXSIZE];   /* what became of each */
+	uint16_t pushed[VQ_MAXSIZE]; /* not yet published, in order */
+	uint16_t order[VQ_MAXSIZE];  /* of taking, by avail index */
 };
 
 /*
@@ -110,8 +109,9 @@ int vq_next(struct vq *q, struct vq_chain *c);
  */
 int vq_redo(struct vq *q, struct vq_chain *c);
 /*
- * Give back the chain that was taken last, as if it had not been.  0, or
- * -1 with errno EINVAL if `head' is not that one.
+ * Give back the chain that was taken last and is not pushed, as if it had
+ * not been taken; then perhaps the one before it.  0, or -1 with errno
+ * EINVAL if `head' is not that one.
  */
 int vq_untake(struct vq *q, uint16_t head);
 
@@ -123,6 +123,8 @@ int vq_untake(struct vq *q, uint16_t head);
 int vq_push(struct vq *q, uint16_t head, uint32_t len);
 /*
  * Show the guest what was pushed.  1 if it wants an interrupt for that.
+ * After a restart call it once, pushed or not: the interrupt of the last
+ * time may have been lost.
  */
 int vq_publish(struct vq *q);
 
