@@ -5,8 +5,8 @@
  *
  * For queues of 1, 2 and 4: every sequence of DEPTH actions (take, give
  * back, push the oldest or the newest, publish), then all that is left; a
- * death at each step of that, and for each a second one at each step of the
- * recovery.  The driver looks after every step, or only between actions,
+ * death at each step of that, and for each a second one at each of the next
+ * SECOND steps, recovery included.  The driver looks after every step, or only between actions,
  * takes what was returned and offers it again.
  */
 
@@ -18,9 +18,10 @@ static void step(void);
 
 #include "regress/unit/vq_test.h"
 
-#define DEPTH	   5
+#define DEPTH	   4
+#define SECOND	   36
 #define MAX_CHAINS 64
-#define DEATHS	   1000000UL /* at least so many */
+#define DEATHS	   3000000UL /* at least so many */
 
 enum action {
 	TAKE,
@@ -200,15 +201,15 @@ recover_and_finish(void)
 		assert_int_equal(next, i);
 		assert_int_equal(state[next++], 1);
 		if (nhave == conf.size) {
-			push(0);
-			if (nhave % 2 == 0)
-				vq_publish(&q);
+			push(nhave - 1);
+			vq_publish(&q);
 			driver();
 		}
 	}
-	while (nhave > 0)
-		act(PUSH_OLD);
-	act(PUBLISH);
+	while (nhave > 0) {
+		act(PUSH_NEW);
+		act(PUBLISH);
+	}
 	while (take(vq_next) == 1) {
 		act(PUSH_OLD);
 		act(PUBLISH);
@@ -219,9 +220,9 @@ recover_and_finish(void)
 		assert_int_equal(record->slots[i].state, 0);
 }
 
-/* A new process: nothing of the old one is left. */
+/* A new process: nothing of the old one is left.  0: it died as well. */
 static int
-open_again(long steps)
+second_life(long steps)
 {
 	memset(&q, 0xa5, sizeof(q));
 	left = steps;
@@ -230,13 +231,13 @@ open_again(long steps)
 		return 0;
 	}
 	assert_int_equal(vq_init(&q, &conf), 0);
-	left = -1;
+	recover_and_finish();
 	return 1;
 }
 
 /*
- * Run `script', die at step `first', then at step `second' of the recovery.
- * 0: it did not last that long; 1: the recovery did not; 2: both did.
+ * Run `script', die at step `first', then at step `second' of what follows.
+ * 0: it did not last that long; 1: the second life did not; 2: both did.
  */
 static int
 life(uint16_t size, unsigned int script, long first, long second)
@@ -256,14 +257,11 @@ life(uint16_t size, unsigned int script, long first, long second)
 	}
 	/* It may have died with the driver's look still due. */
 	driver();
-	if (how == 1 && !open_again(second)) {
-		how = 2;
-		driver();
-	}
-	if (how != 1)
-		assert_true(open_again(-1));
-	recover_and_finish();
-	return how;
+	if (how == 1 && second_life(second))
+		return 1;
+	driver();
+	assert_true(second_life(-1));
+	return how == 1 ? 2 : 0;
 }
 
 static void
@@ -275,10 +273,9 @@ scripts_of(uint16_t size, unsigned int script)
 	scripts++;
 	for (first = 0; how != 0; first++) {
 		how = life(size, script, first, -1);
-		for (second = 0;
-		     how != 0 && life(size, script, first, second) == 2;
-		     second++)
-			;
+		for (second = 0; how != 0 && second < SECOND; second++)
+			if (life(size, script, first, second) != 2)
+				break;
 	}
 }
 
