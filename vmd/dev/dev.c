@@ -27,6 +27,7 @@
 #include <bsd/unistd.h>
 
 #include "lib/proto/msg.h"
+#include "lib/proto/vminfo.h"
 #include "lib/proto/wire.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
