@@ -1,4 +1,5 @@
 PROTO_SRCS = \
+	lib/proto/imginfo.c \
 	lib/proto/msg.c \
 	lib/proto/vmerr.c \
 	lib/proto/vminfo.c \
@@ -6,6 +7,9 @@ PROTO_SRCS = \
 	lib/proto/wire.c
 
 PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c
+UNIT += imginfo_test
+imginfo_test_SRCS = $(PROTO_TEST_SRCS)
+
 UNIT += vminfo_test
 vminfo_test_SRCS = $(PROTO_TEST_SRCS)
 

@@ -84,6 +84,12 @@ SEEDS = {
                                   "no disk"),
         "log": b"\3" + u32(4) + text("something happened"),
         "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
+        "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
+                 u32(1) + text(None),
+        "image-raw": b"\5" + u32(1) + u64(4096) + text(None) + u32(0) +
+                     text(None),
+        "image-error": b"\5" + u32(0) + u64(0) + text(None) + u32(0) +
+                       text("is encrypted"),
     },
     "wire": {
         "none": b"\0" + u32(0),
