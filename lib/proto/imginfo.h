@@ -15,7 +15,7 @@
 #define IMAGE_BACKING_MAX 1023 /* bytes; the qcow2 specification's limit */
 #define IMAGE_ERROR_MAX	  512
 
-/* Body of IMAGE_RESPONSE; that of IMAGE_REQUEST is a u32 enum disk_format. */
+/* Body of IMAGE_RESPONSE. */
 struct image_info {
 	enum disk_format format; /* DISK_RAW or DISK_QCOW2; AUTO: see error */
 	uint64_t size;		 /* of the disk, bytes; up to INT64_MAX */

@@ -33,6 +33,9 @@ static const struct rule rules_vm[] = {
 static const struct rule rules_control[] = {
 #include "lib/sandbox/filter_control.def"
 };
+static const struct rule rules_image[] = {
+#include "lib/sandbox/filter_image.def"
+};
 static const struct rule rules_priv[] = {
 #include "lib/sandbox/filter_priv.def"
 };
@@ -46,6 +49,7 @@ static const struct {
 	FILTER(vm),
 	FILTER(control),
 	FILTER(priv),
+	FILTER(image),
 };
 /* clang-format on */
 
