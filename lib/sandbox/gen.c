@@ -35,6 +35,9 @@ static const struct rule rules_vm[] = {
 static const struct rule rules_control[] = {
 #include "lib/sandbox/filter_control.def"
 };
+static const struct rule rules_image[] = {
+#include "lib/sandbox/filter_image.def"
+};
 static const struct rule rules_priv[] = {
 #include "lib/sandbox/filter_priv.def"
 };
@@ -60,6 +63,7 @@ static const struct {
 	FILTER(vioblk),
 	FILTER(vioblk_open),
 	FILTER(vioblk_sync),
+	FILTER(image),
 };
 /* clang-format on */
 

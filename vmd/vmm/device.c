@@ -285,7 +285,7 @@ new_disk(struct guest *g, const struct vm_spec *spec, uint32_t i,
 	    take_fds(d, fds, FD_DISK) == -1)
 		return -1;
 	d->start.flags = s->flags;
-	d->start.qcow2 = s->format == DISK_QCOW2;
+	d->start.qcow2 = s->qcow2;
 	return 0;
 }
 
