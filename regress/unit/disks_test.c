@@ -70,7 +70,7 @@ vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fdlist_close(&v->fds);
+	vm_close_files(v);
 }
 
 const char *
@@ -551,9 +551,49 @@ twice(void **state)
 	    "disk 1 %s: used by another disk of this VM (vm.conf:3)",
 	    in("a.raw"));
 	assert_string_equal(text, want);
-	assert_int_equal(v->fds.n, 0);
+	/* The first one is there for another try, of the second nothing. */
+	assert_int_equal(v->fds.n, 1);
+	assert_int_equal(v->run->disks[0].layers, 1);
+	assert_int_equal(v->run->disks[1].layers, 0);
 	forget(v);
 	assert_false(locked("a.raw", 1));
+}
+
+/* Nobody gets in between a run and its restart. */
+static void
+kept(void **state)
+{
+	struct vm *v = vm("kept", 0);
+	struct vm_spec *next;
+	int fd;
+
+	qcow2("top.q", 0, 0600, "base.raw", "raw");
+	add(v, "top.q");
+	v->run->cdrom = strdup(in("cd.iso"));
+	raw("cd.iso", 0, 0600);
+	next = vm_spec_copy(v->run);
+	assert_string_equal(start(v), "");
+	vm_close_files(v);
+	assert_int_equal(v->fds.n, 3);
+	fd = fdlist_get(&v->fds, FD_DISK, 0, 1);
+	vm_keep_disks(v, next);
+	assert_int_equal(next->disks[0].layers, 2);
+	assert_int_equal(next->disks[0].qcow2, 1);
+	assert_int_equal(next->disks[0].format, DISK_QCOW2);
+	vm_spec_free(v->run);
+	v->run = next;
+	assert_string_equal(start(v), "");
+	assert_int_equal(fdlist_get(&v->fds, FD_DISK, 0, 1), fd);
+	assert_true(locked("top.q", 0));
+	/* Another definition has other disks. */
+	next = vm_spec_copy(v->run);
+	next->disks[0].flags = DISKF_READONLY;
+	next->disks[0].layers = 0;
+	vm_keep_disks(v, next);
+	assert_int_equal(v->fds.n, 0);
+	assert_int_equal(next->disks[0].layers, 0);
+	vm_spec_free(next);
+	forget(v);
 }
 
 static void
@@ -714,6 +754,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(no_files),
 		cmocka_unit_test(block_devices),
 		cmocka_unit_test(twice),
+		cmocka_unit_test(kept),
 		cmocka_unit_test(other_program),
 		cmocka_unit_test(discs),
 		cmocka_unit_test(given),

@@ -54,17 +54,32 @@ chain_free(struct chain *c)
 	free(c);
 }
 
-void
-vm_disks_cancel(struct vm *v)
-{
-	if (v->chain != NULL)
-		chain_free(v->chain);
-}
-
 static struct disk_spec *
 disk(const struct chain *c)
 {
 	return &c->vm->run->disks[c->disk];
+}
+
+/* A disk is open with all its layers, or not at all. */
+static void
+give_up(struct chain *c)
+{
+	uint32_t i;
+	int fd;
+
+	for (i = 0; i < VM_MAX_LAYERS; i++) {
+		fd = fdlist_take(&c->vm->fds, FD_DISK, c->disk, i);
+		fd_close(&fd);
+	}
+	disk(c)->qcow2 = 0;
+	chain_free(c);
+}
+
+void
+vm_disks_cancel(struct vm *v)
+{
+	if (v->chain != NULL)
+		give_up(v->chain);
 }
 
 static int
@@ -100,7 +115,7 @@ failed(struct chain *c, enum vmerr e, const char *why)
 	char *backing = c->path == NULL ? NULL : printable(c->path);
 	char *reason = strdup(why);
 
-	chain_free(c);
+	give_up(c);
 	vm_start_failed(v, e, "disk %u %s: %s%s%s%s%s", n,
 	    v->run->disks[n].path, backing == NULL ? "" : "backing file ",
 	    backing == NULL ? "" : backing, backing == NULL ? "" : ": ",
