@@ -13,3 +13,7 @@ $(B)/gen/filters.c: lib/sandbox/gen.c $(SANDBOX_DEFS)
 	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -o $(B)/gen/filters lib/sandbox/gen.c \
 		-lseccomp
 	$(Q)$(B)/gen/filters >$@.tmp && mv $@.tmp $@
+
+UNIT += ids_test
+ids_test_SRCS = lib/sandbox/ids.c $(UTIL_SRCS)
+ids_test_LIBS = -lbsd -levent_core

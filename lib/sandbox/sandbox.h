@@ -14,8 +14,8 @@
 
 /*
  * Build settings: the range used when /etc/subuid has no line for _vmd.
- * Slots of 32 ids each; slot 0 is the namespace's root, vmm.  Several
- * daemons share the range: slots are claimed by OFD locks on one file.
+ * Slots of 32 ids each.  Several daemons share the range: slots, one of them
+ * for vmm itself, are claimed by OFD locks on one file.
  */
 #ifndef VMD_IDS_BASE
 #define VMD_IDS_BASE 1900000000U
@@ -28,7 +28,7 @@
 #define SB_EXIT_DENIED 31 /* exit status after a denied system call */
 
 /*
- * Open the file of locks, in the root parent, afresh for each vmm: what it
+ * The file of locks, in the root parent, opened afresh for each vmm: what it
  * claimed is free when its last descriptor is closed.  -1 with errno.
  */
 int sandbox_ids_open(void);
@@ -54,7 +54,11 @@ void sandbox_slot_release(uid_t id);
  * own without one.
  */
 int sandbox_vmm_flags(unsigned int *lacking);
-/* spawn.started of vmm: writes uid_map, setgroups, gid_map of `pid'. */
+/*
+ * spawn.started of vmm: claims a slot for it, which becomes the first in the
+ * namespace, and writes uid_map and gid_map of `pid'.  The lock is in what
+ * sandbox_ids_open() returns next.
+ */
 int sandbox_vmm_map(pid_t pid, void *arg);
 /* spawn.child of vmm: become root of the new namespace. */
 int sandbox_vmm_child(void *arg);

@@ -409,6 +409,21 @@ test_killed(void **state)
 	expect(ENDED, 0, VMERR_OK, VMEXIT_SIGNAL, "killed by signal 9");
 }
 
+/* Its status went to somebody else: not as if it had ended well. */
+static void
+test_unknown_status(void **state)
+{
+	struct vmop_result r;
+	uint32_t type;
+
+	start("ok", 1, 11);
+	assert_int_equal(next(&type, &r), 11);
+	kill(r.pid, SIGKILL);
+	assert_int_equal(waitpid(r.pid, NULL, 0), r.pid);
+	vmop_result_fini(&r);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED, "nobody knows how");
+}
+
 /* An order for an earlier run reaches nobody. */
 static void
 test_generation(void **state)
@@ -434,6 +449,7 @@ main(int argc, char *argv[])
 		T(test_misbehaving),
 		T(test_deaf),
 		T(test_killed),
+		T(test_unknown_status),
 		T(test_generation),
 	};
 

@@ -10,6 +10,7 @@ PARENT_SRCS = \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \
 	vmd/parent/info.c \
+	vmd/parent/limit.c \
 	vmd/parent/lock.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
@@ -99,3 +100,7 @@ parent_badpeer_test_LIBS = -lbsd -levent_core
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
 parent_vms_test_LIBS = -lbsd -levent_core
+
+UNIT += limit_test
+limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
+limit_test_LIBS = -lbsd

@@ -23,7 +23,8 @@
 #include "proc/spawn.h"
 #include "vmd/vmm/vmm.h"
 
-#define TEXTLEN 256
+#define TEXTLEN	       256
+#define STATUS_UNKNOWN (-1) /* no wait status has all bits */
 
 struct guest *
 guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
@@ -252,6 +253,10 @@ cause(const struct guest *g, int status, char text[TEXTLEN])
 		snprintf(text, TEXTLEN, "stopped");
 		return VMEXIT_STOPPED;
 	}
+	if (status == STATUS_UNKNOWN) {
+		snprintf(text, TEXTLEN, "ended, nobody knows how");
+		return VMEXIT_FAILED;
+	}
 	if (WIFSIGNALED(status)) {
 		sig = WTERMSIG(status);
 		snprintf(text, TEXTLEN, "killed by signal %d (%s)", sig,
@@ -318,12 +323,14 @@ guest_ended(int fd, short ev, void *arg)
 {
 	struct guest *g = arg;
 	struct vmm_role *m = g->m;
-	int status = 0;
+	int status = STATUS_UNKNOWN, rc;
 
 	/* First what it still had to say. */
 	peer_drain(g->peer);
-	if (spawn_reap(g->pidfd, &status) == 0)
+	if ((rc = spawn_reap(g->pidfd, &status)) == 0)
 		return;
+	if (rc == -1)
+		log_warn("vm/%s: cannot be reaped", g->name);
 	answer_all(g);
 	report_end(g, status);
 	guest_free(g);
