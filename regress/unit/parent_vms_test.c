@@ -92,8 +92,7 @@ refused(void **state)
 	static const struct {
 		uint32_t given;
 		const char *option;
-	} all[] = { { VMGIVEN_DISKS, "-d: " }, { VMGIVEN_CDROM, "-r: " },
-		{ VMGIVEN_NICS, "-i, -L, -n: " },
+	} all[] = { { VMGIVEN_NICS, "-i, -L, -n: " },
 		{ VMGIVEN_INSTANCE, "-t: " } };
 	struct fdlist fds = FDLIST_INIT;
 	struct vm_spec *s;

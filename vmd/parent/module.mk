@@ -20,6 +20,7 @@ PARENT_SRCS = \
 	vmd/parent/pause.c \
 	vmd/parent/perm.c \
 	vmd/parent/pty.c \
+	vmd/parent/raws.c \
 	vmd/parent/reload.c \
 	vmd/parent/request.c \
 	vmd/parent/request_start.c \
@@ -63,6 +64,7 @@ disks_test_SRCS = \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
 	vmd/parent/perm.c \
+	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
 	$(IMAGE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
@@ -70,6 +72,10 @@ disks_test_LIBS = -lbsd -levent_core
 
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
+
+UNIT += raws_test
+raws_test_SRCS = vmd/parent/raws.c lib/util/log.c
+raws_test_LIBS = -lbsd
 
 UNIT += restart_test
 restart_test_SRCS = vmd/parent/restart.c

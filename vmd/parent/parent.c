@@ -141,6 +141,10 @@ parent_setup(struct parent *p, const struct parent_args *a)
 		log_warn("%s/" IDS_FILE, a->statedir);
 		return -1;
 	}
+	if ((p->raws = raws_load(p->state.fd)) == NULL) {
+		log_warn("%s/" RAWS_FILE, a->statedir);
+		return -1;
+	}
 	return ctlsock_open(&p->sock, a->socket);
 }
 
@@ -167,6 +171,7 @@ parent_fini(struct parent *p)
 	ctlsock_close(&p->sock);
 	conf_free(p->conf);
 	ids_free(p->ids);
+	raws_free(p->raws);
 	statedir_close(&p->state);
 	host_info_fini(&p->host);
 	fd_close(&p->kvm);

@@ -8,6 +8,7 @@
 #include "proc/peer.h"
 #include "vmd/conf/conf.h"
 #include "vmd/parent/ids.h"
+#include "vmd/parent/raws.h"
 #include "vmd/parent/vm.h"
 #include "vmd/roles.h"
 
@@ -78,6 +79,7 @@ struct parent {
 	struct event_base *base;
 	struct conf *conf;
 	struct ids *ids;
+	struct raws *raws;
 	struct vms vms;
 	struct conns conns;
 	size_t nconns;

@@ -17,6 +17,7 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "lib/util/scaled.h"
+#include "vmd/parent/files.h"
 #include "vmd/parent/limit.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
@@ -133,6 +134,8 @@ vm_start(struct vm *v, const struct msg_hdr *hdr)
 void
 vm_start_self(struct vm *v)
 {
+	struct vm_spec *run;
+
 	if (v->next != NULL) {
 		vm_spec_free(v->spec);
 		v->spec = v->next;
@@ -142,12 +145,14 @@ vm_start_self(struct vm *v)
 	v->cred = NULL;
 	v->run_uid = v->spec->uid;
 	v->given = 0;
-	fdlist_close(&v->fds);
-	vm_spec_free(v->run);
-	if ((v->run = vm_spec_copy(v->spec)) == NULL)
+	if ((run = vm_spec_copy(v->spec)) == NULL) {
 		log_warn("%s: cannot start", v->spec->name);
-	else
-		vm_start(v, NULL);
+		return;
+	}
+	vm_keep_disks(v, run);
+	vm_spec_free(v->run);
+	v->run = run;
+	vm_start(v, NULL);
 }
 
 /* Everything vmm needs, in one message; the request id is ours. */
