@@ -10,6 +10,7 @@
 #include "lib/vmm/vmm.h"
 #include "proc/peer.h"
 #include "vmd/vm/device.h"
+#include "vmd/vm/virtio.h"
 
 /*
  * The vm process: one guest.  Its main thread owns the channel, the console
@@ -35,6 +36,9 @@ struct vm {
 	struct legacy *legacy;
 	struct pci *pci;
 	struct acpi_pm *acpi;
+	struct mmio *mmio;
+	struct virtio_host virtio; /* what virtio_new() wants */
+	struct viornd *viornd;
 	struct console *console;
 	struct devs *devs;
 	struct msg_hdr start; /* the request that launched us */
