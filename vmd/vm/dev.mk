@@ -29,7 +29,7 @@ uart_test_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
 
 FUZZ += ports uart
-ports_FUZZ_SRCS = $(VMDEV_SRCS)
+ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
