@@ -28,6 +28,12 @@ rtc_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime -levent_core
 uart_test_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
 
+VIRTIO_TEST_SRCS = $(VMVIRTIO_SRCS) vmd/vm/bus.c vmd/vm/mmio.c vmd/vm/pci.c \
+	$(VIRTIO_SRCS) lib/util/fdlist.c lib/util/gmem.c lib/util/log.c
+UNIT += virtio_test
+virtio_test_SRCS = $(VIRTIO_TEST_SRCS)
+virtio_test_LIBS = -levent_core -lbsd
+
 FUZZ += ports uart
 ports_FUZZ_SRCS = $(VMDEV_SRCS)
 ports_FUZZ_LIBS = -levent_core
