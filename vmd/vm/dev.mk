@@ -30,7 +30,9 @@ uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
 
 VIRTIO_TEST_SRCS = $(VMVIRTIO_SRCS) vmd/vm/bus.c vmd/vm/mmio.c vmd/vm/pci.c \
 	$(VIRTIO_SRCS) lib/util/fdlist.c lib/util/gmem.c lib/util/log.c
-UNIT += virtio_test
+UNIT += virtio_enum_test virtio_test
+virtio_enum_test_SRCS = $(VIRTIO_TEST_SRCS)
+virtio_enum_test_LIBS = -levent_core -lbsd
 virtio_test_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_test_LIBS = -levent_core -lbsd
 
