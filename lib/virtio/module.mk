@@ -16,3 +16,6 @@ vq_death_test_SRCS = lib/util/gmem.c lib/virtio/vq_chain.c
 
 UNIT += vq_enum_test
 vq_enum_test_SRCS = $(VQ_SRCS) lib/util/gmem.c
+
+FUZZ += vq
+vq_FUZZ_SRCS = $(VQ_SRCS) lib/util/gmem.c

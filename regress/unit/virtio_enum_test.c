@@ -10,6 +10,12 @@
  * what a second, smaller state machine does.
  */
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "regress/unit/virtio_test.h"
 
 /* What there is; fewer means that the scope has shrunk. */

@@ -1,5 +1,11 @@
 /* The virtio transport: what a driver sees and what a backend is told. */
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "regress/unit/virtio_test.h"
 
 #define MSIX_ON	  0x80000000U

@@ -2,22 +2,18 @@
 #define VIRTIO_TEST_H
 
 /*
- * What the tests of the transport share: a machine with one device of three
+ * What the tests and the fuzz target of the transport share: a machine with one device of three
  * queues, a host that notes what is connected, and a backend that notes what
  * it is told.
  */
 #include <sys/eventfd.h>
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "vmd/vm/device.h"
 #include "vmd/vm/mmio.h"

@@ -36,8 +36,10 @@ virtio_enum_test_LIBS = -levent_core -lbsd
 virtio_test_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_test_LIBS = -levent_core -lbsd
 
-FUZZ += ports uart
+FUZZ += ports uart virtio_pci
 ports_FUZZ_SRCS = $(VMDEV_SRCS)
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
+virtio_pci_FUZZ_SRCS = $(VIRTIO_TEST_SRCS)
+virtio_pci_FUZZ_LIBS = -levent_core -lbsd
