@@ -97,6 +97,10 @@ UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
 parent_badpeer_test_LIBS = -lbsd -levent_core
 
+UNIT += parent_disks_test
+parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
+parent_disks_test_LIBS = -lbsd -levent_core
+
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
 parent_vms_test_LIBS = -lbsd -levent_core
