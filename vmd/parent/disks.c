@@ -241,9 +241,7 @@ imaged(void *arg, const struct image_info *i, const char *why)
 	struct chain *c = arg;
 
 	c->imaging = NULL;
-	if (i != NULL)
-		why = bad_info(c, i);
-	if (why != NULL) {
+	if (i == NULL || (why = bad_info(c, i)) != NULL) {
 		failed(c, VMERR_DISK_MISSING, why);
 		return;
 	}
