@@ -41,6 +41,8 @@ give_disk(const char *name, enum disk_format format)
 static const char *
 fails(const char *name)
 {
+	/* Those that stand for helpers keep locks until they are gone. */
+	until(&helpers_reaped, helpers);
 	clear(&control);
 	send_start(1, name);
 	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
