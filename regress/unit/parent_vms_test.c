@@ -330,6 +330,26 @@ history_of_a_stopped_vm(void **state)
 	free(got);
 }
 
+/* To a guest that could see it, and to no other. */
+static void
+sends_break(void **state)
+{
+	const struct vmop_result ok = { 0 };
+
+	send_id(IMSG_CTL_BREAK, 6, "web1", 0, 0);
+	until_got(&control, IMSG_CTL_BREAK_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_NOTRUNNING);
+	start_vm("web1");
+	clear(&control);
+	send_id(IMSG_CTL_BREAK, 7, "web1", 0, 0);
+	until_got(&vmm, IMSG_CTL_BREAK);
+	send_result(IMSG_CTL_BREAK_RESPONSE, vmm.hdr.reqid, &ok);
+	until_got(&control, IMSG_CTL_BREAK_RESPONSE);
+	assert_int_equal(control.hdr.reqid, 7);
+	assert_int_equal(control.res.err, VMERR_OK);
+	assert_string_equal(control.res.name, "web1");
+}
+
 static void
 end_of_the_daemon(void **state)
 {
@@ -379,6 +399,7 @@ main(void)
 		T(fixed_ids_move_others),
 		T(reset),
 		T(history_of_a_stopped_vm),
+		T(sends_break),
 		T(end_of_the_daemon),
 	};
 

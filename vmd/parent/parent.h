@@ -155,6 +155,12 @@ struct vmop_id;
  * `*op', which the caller frees; else answers and returns NULL.
  */
 struct vm *request_vm(struct peer *p, struct msg *m, struct vmop_id *op);
+/*
+ * Pass an order for `v' on to vmm, which answers it, with the descriptor
+ * `*fd' (NULL: none), which is taken.  VMERR_OK, or why not.
+ */
+enum vmerr
+request_forward(struct vm *v, const struct msg *m, uint32_t flags, int *fd);
 const struct cred *conn_cred(struct parent *p, uint64_t nr);
 void conns_clear(struct parent *p);
 
@@ -210,7 +216,7 @@ msg_fn parent_terminate_vm_event;			    /* stop.c */
 msg_fn parent_pause_vm, parent_pause_vm_response;	    /* pause.c */
 msg_fn parent_get_info_vm_request;			    /* info.c */
 msg_fn parent_host_request, parent_host_response;	    /* info.c */
-msg_fn parent_console_request;				    /* console.c */
+msg_fn parent_console_request, parent_break;		    /* console.c */
 msg_fn parent_load, parent_reload, parent_reset;	    /* ctl.c */
 msg_fn parent_verbose;					    /* ctl.c */
 msg_fn parent_result;					    /* request.c */

@@ -23,6 +23,7 @@ static const struct {
 	uint32_t	answer;
 } answers[] = {
 	{ IMSG_CTL_CONSOLE_REQUEST,	IMSG_CTL_CONSOLE_RESPONSE },
+	{ IMSG_CTL_BREAK,		IMSG_CTL_BREAK_RESPONSE },
 	{ IMSG_VMDOP_START_VM_REQUEST,	IMSG_VMDOP_START_VM_RESPONSE },
 	{ IMSG_VMDOP_TERMINATE_VM_REQUEST,
 					IMSG_VMDOP_TERMINATE_VM_RESPONSE },
@@ -267,6 +268,29 @@ request_vm(struct peer *peer, struct msg *m, struct vmop_id *op)
 	request_refuse(p, m, e);
 	vmop_id_fini(op);
 	return NULL;
+}
+
+enum vmerr
+request_forward(struct vm *v, const struct msg *m, uint32_t flags, int *fd)
+{
+	struct parent *p = v->parent;
+	struct vmop_id op = {
+		.name = v->spec->name,
+		.flags = flags,
+		.id = v->spec->id,
+		.generation = v->generation,
+	};
+	struct msg_hdr h = { 0 };
+	struct request *r;
+
+	if ((r = request_new(p, &m->hdr, answer_type(m->type), v)) == NULL)
+		return VMERR_FAILED;
+	r->at_vmm = 1;
+	h.reqid = r->id;
+	if (child_send_id(&p->children[CHILD_VMM], m->type, h, &op, fd) == 0)
+		return VMERR_OK;
+	request_free(p, r);
+	return VMERR_GONE;
 }
 
 /* Answers of vmm that are passed on as they are. */

@@ -270,6 +270,21 @@ vm_console_request(struct peer *p, struct msg *m)
 }
 
 static int
+vm_break(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	enum vmerr e = VMERR_OK;
+
+	if (skip_id(m, NULL, NULL) == -1)
+		return -1;
+	if (vm->uart == NULL)
+		e = VMERR_NOTRUNNING;
+	else
+		uart_break(vm->uart);
+	return answer(vm, m, IMSG_CTL_BREAK_RESPONSE, e, NULL);
+}
+
+static int
 vm_verbose(struct peer *p, struct msg *m)
 {
 	uint32_t level;
@@ -287,6 +302,7 @@ static const struct msg_handler vm_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM, ROLE_VMM, vm_pause },
 	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_VMM, vm_unpause },
 	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_VMM, vm_console_request },
+	{ IMSG_CTL_BREAK, ROLE_VMM, vm_break },
 	{ IMSG_CTL_VERBOSE, ROLE_VMM, vm_verbose },
 };
 

@@ -201,6 +201,7 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
 	{ IMSG_CTL_CONSOLE_RESPONSE,	ROLE_VM, guest_answer },
+	{ IMSG_CTL_BREAK_RESPONSE,	ROLE_VM, guest_answer },
 };
 /* clang-format on */
 const size_t guest_nmsgs = sizeof(guest_msgs) / sizeof(guest_msgs[0]);
