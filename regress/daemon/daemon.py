@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
-from vmdtest import BUILD, Daemon, Stream, Tap, snapshot, wait_gone  # noqa: E402
+from vmdtest import (BUILD, Daemon, Stream, Tap, check_same,  # noqa: E402
+                     snapshot, wait_gone)
 
 GUEST = BUILD + "/guest/"
 CONF = """
@@ -304,10 +305,7 @@ def bad_starts(vmd):
     assert "/nonexistent/bsd" in out and "No such file" in out, out
     out = vmd.vmctl("start", "disk", status=1)
     assert "disk" in out and "not supported" in out, out
-    after = snapshot(vmd)
-    for key in before.keys() | after.keys():
-        assert before.get(key) == after.get(key), (
-            key, before.get(key), after.get(key))
+    check_same(before, snapshot(vmd))
 
 
 @tap.test

@@ -1,6 +1,7 @@
 # The parent, and the opener, which opens files for it.
 PARENT_SRCS = \
 	vmd/parent/children.c \
+	vmd/parent/confine.c \
 	vmd/parent/console.c \
 	vmd/parent/cred.c \
 	vmd/parent/ctl.c \

@@ -192,6 +192,7 @@ static int
 run(struct parent *p, struct conf *c)
 {
 	more_files();
+	parent_confine(p->args);
 	if (watch_signals(p) == -1 || children_start(p) == -1)
 		return 1;
 	log_info("startup");

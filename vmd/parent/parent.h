@@ -106,6 +106,11 @@ int parent_setup(struct parent *p, const struct parent_args *a);
 void parent_fini(struct parent *p);
 int64_t now_ms(void);
 
+/* --- confine.c --------------------------------------------------------- */
+
+/* Put the parent's filter on; all children inherit it.  Ends on failure. */
+void parent_confine(const struct parent_args *a);
+
 /* --- children.c -------------------------------------------------------- */
 
 struct child_type {
