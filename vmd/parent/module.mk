@@ -69,6 +69,10 @@ UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
 parent_badpeer_test_LIBS = -lbsd -levent_core
 
+UNIT += parent_requests_test
+parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
+parent_requests_test_LIBS = -lbsd -levent_core
+
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
 parent_vms_test_LIBS = -lbsd -levent_core

@@ -61,7 +61,7 @@ open_cancel(struct opening *o)
 	o->why = NULL;
 	/* It has nothing to lose, and is gone already if it answered. */
 	syscall(SYS_pidfd_send_signal, o->pidfd, SIGKILL, NULL, 0);
-	if (event_add(o->reaper, NULL) == -1)
+	if (o->reaper == NULL || event_add(o->reaper, NULL) == -1)
 		log_warn("opener is not reaped");
 }
 

@@ -1,6 +1,7 @@
 #ifndef PARENT_PARENT_H
 #define PARENT_PARENT_H
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <bsd/sys/queue.h>
@@ -148,6 +149,12 @@ void answer(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
     const struct vmop_result *res);
 void answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
     enum vmerr e, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/*
+ * A formatted text, without its middle if it is longer than an answer or a
+ * list of VMs may carry; the caller frees.  NULL: no memory.
+ */
+char *
+text_of(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 /* Type of the answer to `type', for failures. */
 uint32_t answer_type(uint32_t type);
 /* Answer `m' with a failure and skip what is left of it. */

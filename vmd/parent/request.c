@@ -16,6 +16,7 @@
 #include "vmd/parent/parent.h"
 
 #define MAX_CONNS 4096
+#define TEXT_MAX  2048 /* of vm_info and vmop_result */
 
 /* clang-format off */
 static const struct {
@@ -59,6 +60,23 @@ answer(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
 		    (unsigned long long)hdr->conn);
 }
 
+char *
+text_of(const char *fmt, va_list ap)
+{
+	const size_t half = TEXT_MAX / 2 - 2;
+	char *s, *tail;
+
+	if (vasprintf(&s, fmt, ap) == -1)
+		return NULL;
+	if (strlen(s) <= TEXT_MAX)
+		return s;
+	/* Paths are long, and what is said of them stands at the end. */
+	tail = s + strlen(s) - half;
+	memcpy(s + half, "...", 3);
+	memmove(s + half + 3, tail, half + 1);
+	return s;
+}
+
 void
 answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
     enum vmerr e, const char *fmt, ...)
@@ -67,8 +85,7 @@ answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&r.text, fmt, ap) == -1)
-		r.text = NULL;
+	r.text = text_of(fmt, ap);
 	va_end(ap);
 	answer(p, hdr, type, &r);
 	free(r.text);
@@ -140,12 +157,16 @@ request_fail(struct parent *p, struct request *r, enum vmerr e,
 void
 requests_drop(struct parent *p, uint64_t conn)
 {
-	struct request *r;
+	struct request *r, *next;
 
-	/* They stay, unanswered, so that vmm's answers are known. */
-	TAILQ_FOREACH(r, &p->requests, entry)
-		if (conn == 0 || r->hdr.conn == conn)
-			r->hdr.reqid = 0;
+	TAILQ_FOREACH_SAFE(r, &p->requests, entry, next) {
+		if (conn != 0 && r->hdr.conn != conn)
+			continue;
+		/* What goes on without them stays, unanswered. */
+		r->hdr.reqid = 0;
+		if (!r->at_vmm && r->answer != IMSG_VMDOP_START_VM_RESPONSE)
+			request_free(p, r);
+	}
 }
 
 static struct conn *
