@@ -188,6 +188,9 @@ def console(vmd):
         os.write(typing, b"from the tty ")
         os.close(typing)
         con.expect("FROM THE TTY")
+        # At the beginning of a line, and in the order it was typed.
+        con.send("x\r~#after")
+        con.expect("X\r<break>AFTER")
         con.send(".")
         con.expect("done")
         con.out.wait_eof()
