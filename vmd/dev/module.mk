@@ -1,0 +1,2 @@
+# Devices with a process of their own.
+-include vmd/dev/scsi.mk
