@@ -11,6 +11,7 @@ GUEST_PAYLOADS = \
 	tick \
 	timer \
 	uart \
+	vmmci \
 	void
 
 GUEST_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding \
@@ -53,4 +54,5 @@ GUEST_TESTS += \
 	regress/guest/pci.sh \
 	regress/guest/reset.sh \
 	regress/guest/smp.sh \
-	regress/guest/timer.sh
+	regress/guest/timer.sh \
+	regress/guest/vmmci.sh

@@ -7,9 +7,11 @@ VMDEV_SRCS = \
 	vmd/vm/rtc.c \
 	vmd/vm/rtc_time.c \
 	vmd/vm/timer.c \
-	vmd/vm/uart.c
+	vmd/vm/uart.c \
+	vmd/vm/vmmci.c
 
-UNIT += acpi_pm_test bus_test legacy_test pci_test rtc_test uart_test
+UNIT += acpi_pm_test bus_test legacy_test pci_test rtc_test uart_test \
+	vmmci_test
 acpi_pm_test_SRCS = vmd/vm/acpi_pm.c vmd/vm/bus.c vmd/vm/timer.c
 acpi_pm_test_LIBS = -Wl,--wrap=clock_gettime -levent_core
 bus_test_SRCS = vmd/vm/bus.c
@@ -19,9 +21,16 @@ rtc_test_SRCS = vmd/vm/bus.c vmd/vm/rtc.c vmd/vm/rtc_time.c vmd/vm/timer.c
 rtc_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime -levent_core
 uart_test_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
+vmmci_test_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \
+	lib/util/log.c
+vmmci_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime \
+	-levent_core -lbsd
 
-FUZZ += ports uart
-ports_FUZZ_SRCS = $(VMDEV_SRCS)
-ports_FUZZ_LIBS = -levent_core
+FUZZ += ports uart vmmci
+ports_FUZZ_SRCS = $(VMDEV_SRCS) lib/util/log.c
+ports_FUZZ_LIBS = -levent_core -lbsd
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
+vmmci_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \
+	lib/util/log.c
+vmmci_FUZZ_LIBS = -levent_core -lbsd

@@ -140,6 +140,16 @@ vm_start_request(struct peer *p, struct msg *m)
 /* --- orders ----------------------------------------------------------- */
 
 static int
+vm_resume(struct vm *vm)
+{
+	if (vmm_resume(vm->vmm) == -1)
+		return -1;
+	vm->paused = 0;
+	vmmci_unpause(vm->vmmci);
+	return 0;
+}
+
+static int
 vm_shutdown(struct peer *p, struct msg *m)
 {
 	struct vm *vm = peer_arg(p);
@@ -148,12 +158,12 @@ vm_shutdown(struct peer *p, struct msg *m)
 		return -1;
 	if (vm->vmm == NULL)
 		return 0;
-	acpi_pm_button(vm->acpi);
-	/* Held, it could never hear the button. */
-	if (vm->paused) {
-		vm->paused = 0;
-		vmm_resume(vm->vmm);
-	}
+	/* Who listens to neither hears the button when it does. */
+	if (!vmmci_send(vm->vmmci, VMMCI_SHUTDOWN))
+		acpi_pm_button(vm->acpi);
+	/* Held, it could never hear of it. */
+	if (vm->paused)
+		vm_resume(vm);
 	return 0;
 }
 
@@ -219,8 +229,10 @@ vm_pause(struct peer *p, struct msg *m)
 		e = VMERR_PAUSED;
 	else if (vmm_pause(vm->vmm) == -1)
 		e = VMERR_GUEST;
-	else
+	else {
 		vm->paused = 1;
+		vmmci_pause(vm->vmmci);
+	}
 	return answer(vm, m, IMSG_VMDOP_PAUSE_VM_RESPONSE, e, NULL);
 }
 
@@ -236,10 +248,8 @@ vm_unpause(struct peer *p, struct msg *m)
 		e = VMERR_NOTRUNNING;
 	else if (!vm->paused)
 		e = VMERR_NOTPAUSED;
-	else if (vmm_resume(vm->vmm) == -1)
+	else if (vm_resume(vm) == -1)
 		e = VMERR_GUEST;
-	else
-		vm->paused = 0;
 	return answer(vm, m, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, e, NULL);
 }
 

@@ -10,6 +10,7 @@
 #include "lib/vmm/vmm.h"
 #include "proc/peer.h"
 #include "vmd/vm/device.h"
+#include "vmd/vm/vmmci.h"
 
 /*
  * The vm process: one guest.  Its main thread owns the channel, the console
@@ -35,6 +36,7 @@ struct vm {
 	struct legacy *legacy;
 	struct pci *pci;
 	struct acpi_pm *acpi;
+	struct vmmci *vmmci;
 	struct console *console;
 	int paused;
 	int wake; /* eventfd: a vcpu ended */
