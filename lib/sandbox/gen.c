@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <linux/filter.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <seccomp.h>
 
 struct rule {
@@ -33,8 +35,20 @@ static const struct rule rules_vm[] = {
 static const struct rule rules_control[] = {
 #include "lib/sandbox/filter_control.def"
 };
+static const struct rule rules_image[] = {
+#include "lib/sandbox/filter_image.def"
+};
 static const struct rule rules_priv[] = {
 #include "lib/sandbox/filter_priv.def"
+};
+static const struct rule rules_vioblk[] = {
+#include "lib/sandbox/filter_vioblk.def"
+};
+static const struct rule rules_vioblk_open[] = {
+#include "lib/sandbox/filter_vioblk_open.def"
+};
+static const struct rule rules_vioblk_sync[] = {
+#include "lib/sandbox/filter_vioblk_sync.def"
 };
 
 #define FILTER(n)	{ #n, rules_##n, sizeof(rules_##n) / sizeof(rules_##n[0]) }
@@ -46,6 +60,10 @@ static const struct {
 	FILTER(vm),
 	FILTER(control),
 	FILTER(priv),
+	FILTER(vioblk),
+	FILTER(vioblk_open),
+	FILTER(vioblk_sync),
+	FILTER(image),
 };
 /* clang-format on */
 

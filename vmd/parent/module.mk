@@ -4,9 +4,13 @@ PARENT_SRCS = \
 	vmd/parent/console.c \
 	vmd/parent/cred.c \
 	vmd/parent/ctl.c \
+	vmd/parent/disks.c \
 	vmd/parent/files.c \
+	vmd/parent/helper.c \
 	vmd/parent/ids.c \
+	vmd/parent/image.c \
 	vmd/parent/info.c \
+	vmd/parent/lock.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
@@ -34,6 +38,7 @@ opener_test_SRCS = vmd/parent/rootsafe.c lib/util/fdlist.c
 UNIT += opener_proc_test
 opener_proc_test_SRCS = \
 	vmd/parent/cred.c \
+	vmd/parent/helper.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
@@ -42,6 +47,24 @@ opener_proc_test_SRCS = \
 	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	proc/peer.c proc/proc.c proc/spawn.c
 opener_proc_test_LIBS = -lbsd -levent_core
+
+# With opener and image as processes.
+UNIT += disks_test
+disks_test_SRCS = \
+	vmd/parent/cred.c \
+	vmd/parent/disks.c \
+	vmd/parent/files.c \
+	vmd/parent/helper.c \
+	vmd/parent/image.c \
+	vmd/parent/lock.c \
+	vmd/parent/open.c \
+	vmd/parent/open_msg.c \
+	vmd/parent/opener.c \
+	vmd/parent/perm.c \
+	vmd/parent/rootsafe.c \
+	$(IMAGE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
+	$(SANDBOX_SRCS) $(PROC_SRCS)
+disks_test_LIBS = -lbsd -levent_core
 
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c

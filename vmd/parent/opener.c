@@ -23,6 +23,8 @@
 #include "vmd/parent/opener.h"
 #include "vmd/roles.h"
 
+#define FLUSH_MS 10000
+
 /* For good: real, effective and saved, and all groups. */
 static int
 become(const struct cred *c)
@@ -56,7 +58,7 @@ open_as(const struct open_msg *m)
 	if (m->how == OPEN_APPEND)
 		return open(m->path, flags | O_WRONLY | O_APPEND | O_CREAT,
 		    0600);
-	return open(m->path, flags | O_RDONLY);
+	return open(m->path, flags | (m->how == OPEN_RDWR ? O_RDWR : O_RDONLY));
 }
 
 /* The descriptor, or -1 with a text in `why'. */
@@ -79,7 +81,10 @@ open_one(const struct open_msg *m, char *why, size_t len)
 	why[0] = '\0';
 fail:
 	if (why[0] == '\0')
-		strncat(why, strerror(errno), len - 1);
+		strncat(why,
+		    errno == EINVAL ? "not a regular file or block device" :
+				      strerror(errno),
+		    len - 1);
 	return -1;
 }
 
@@ -103,7 +108,7 @@ opener_open_request(struct peer *p, struct msg *m)
 	    vmop_result_put(b, &r) == -1)
 		_exit(1);
 	if (peer_send(p, IMSG_OPEN_RESPONSE, m->hdr, b, &fd, fd != -1) == -1 ||
-	    peer_flush(p, OPEN_TIMEOUT * 1000) == -1)
+	    peer_flush(p, FLUSH_MS) == -1)
 		_exit(1);
 	_exit(0);
 }

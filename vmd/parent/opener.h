@@ -15,6 +15,7 @@
 
 enum open_how {
 	OPEN_READ,
+	OPEN_RDWR,
 	OPEN_APPEND, /* made with mode 0600 if it is not there */
 	OPEN_HOW_MAX
 };
@@ -53,8 +54,6 @@ struct opening;
  * gone afterwards.
  */
 typedef void (*open_done)(void *arg, int fd, const char *why);
-
-#define OPEN_TIMEOUT 10 /* seconds */
 
 /* Start a process that opens.  NULL with errno; `m' stays the caller's. */
 struct opening *open_start(struct parent *p, const struct open_msg *m,

@@ -56,6 +56,7 @@ static const struct msg_handler parent_msgs[] = {
 	  parent_pause_vm_response },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VMM,
 	  parent_pause_vm_response },
+	{ IMSG_VMDOP_VM_PAUSED,	ROLE_VMM,	parent_vm_paused },
 };
 /* clang-format on */
 

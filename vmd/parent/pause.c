@@ -83,9 +83,38 @@ parent_pause_vm_response(struct peer *peer, struct msg *m)
 	    v->generation == r->generation &&
 	    v->state == (pausing ? VMS_RUNNING : VMS_PAUSED)) {
 		vm_event(v, pausing ? EV_PAUSE : EV_UNPAUSE);
+		free(v->error);
+		v->error = NULL;
 		log_info("%s: %s, id %u", v->spec->name,
 		    pausing ? "paused" : "unpaused", v->spec->id);
 	}
 	vmop_result_fini(&res);
 	return parent_result(peer, m);
+}
+
+/* vmm paused it by itself: a device of it is gone. */
+int
+parent_vm_paused(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct vmop_result res;
+	struct vm *v;
+
+	if (vmop_result_get(&m->body, &res) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1) {
+		vmop_result_fini(&res);
+		return -1;
+	}
+	if ((v = vm_by_id(p, res.id)) != NULL &&
+	    v->generation == res.generation && v->state == VMS_RUNNING) {
+		vm_event(v, EV_PAUSE);
+		free(v->error);
+		v->error = res.text;
+		res.text = NULL;
+		log_warnx("%s: paused, id %u: %s", v->spec->name, v->spec->id,
+		    v->error != NULL ? v->error : "no cause given");
+	}
+	vmop_result_fini(&res);
+	return 0;
 }

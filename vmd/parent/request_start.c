@@ -53,6 +53,7 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
     struct vm **v, const char **why)
 {
 	struct vm_spec *spec;
+	uint32_t i;
 
 	*why = vmerr_text(VMERR_NOTFOUND);
 	if (s->given == 0)
@@ -73,6 +74,8 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 	spec->id = 0;
 	spec->generation = 0;
 	spec->flags &= VMF_OVERCOMMIT;
+	for (i = 0; i < spec->ndisks; i++)
+		spec->disks[i].layers = spec->disks[i].qcow2 = 0;
 	free(spec->console_log);
 	spec->console_log = NULL;
 	free(spec->file);
@@ -145,7 +148,7 @@ start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
 	enum vmerr e;
 	struct vm *v;
 
-	if ((e = vm_check_files(fds, &why)) == VMERR_OK) {
+	if ((e = vm_check_files(fds, s, &why)) == VMERR_OK) {
 		if ((v = vm_find(p, s->name)) != NULL)
 			e = known(v, c, s, &why);
 		else

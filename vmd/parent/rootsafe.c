@@ -125,6 +125,16 @@ create(struct walk *w, const char *name)
 	    0600);
 }
 
+/* Nothing that a guest can have, whoever it belongs to. */
+static int
+special(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == -1 || S_ISCHR(st.st_mode) ||
+	    S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+}
+
 /* Open for good what `fd' (O_PATH) has shown to be safe. */
 static int
 reopen(struct walk *w, int fd, const char *name, enum open_how how,
@@ -133,14 +143,13 @@ reopen(struct walk *w, int fd, const char *name, enum open_how how,
 	char proc[64];
 	int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
-		errno = EINVAL;
-		return -1;
-	}
 	/* A hard link to a file of root's, made by somebody else. */
 	if (w->sticky && st->st_nlink > 1)
 		return unsafe(w, name, "has several names");
-	flags |= how == OPEN_APPEND ? O_WRONLY | O_APPEND : O_RDONLY;
+	if (how == OPEN_APPEND)
+		flags |= O_WRONLY | O_APPEND;
+	else
+		flags |= how == OPEN_RDWR ? O_RDWR : O_RDONLY;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	return open(proc, flags);
 }
@@ -169,6 +178,10 @@ step(struct walk *w, enum open_how how, int *out)
 	if (fd == -1)
 		return -1;
 	rc = -1;
+	if (special(fd)) {
+		errno = EINVAL;
+		goto out;
+	}
 	if (check(w, fd, name, &st) == -1)
 		goto out;
 	if (S_ISLNK(st.st_mode)) {

@@ -9,6 +9,7 @@
 
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
+#include "vmd/parent/files.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -227,6 +228,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	vm_timer_clear(v);
 	open_cancel(v->opening);
 	v->opening = NULL;
+	vm_disks_cancel(v);
 	free(v->exit_text);
 	v->exit_text = NULL;
 	if (text != NULL && text[0] != '\0' &&

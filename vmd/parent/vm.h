@@ -10,6 +10,7 @@
 #include "vmd/parent/perm.h"
 #include "vmd/parent/restart.h"
 
+struct chain;
 struct event;
 struct opening;
 struct parent;
@@ -40,6 +41,7 @@ struct vm {
 
 	struct fdlist fds;	 /* files of this run */
 	struct opening *opening; /* file being opened, or NULL */
+	struct chain *chain;	 /* disks being opened, or NULL */
 	size_t open_step;
 
 	int tty_master;
@@ -128,7 +130,8 @@ const char *vm_unsupported(const struct parent *p, const struct vm_spec *s);
 /* Open the files of v->run one by one, then vm_launch(). */
 void vm_open_files(struct vm *v);
 /* Are all descriptors a client sent of a kind and type we take? */
-enum vmerr vm_check_files(const struct fdlist *fds, const char **what);
+enum vmerr vm_check_files(const struct fdlist *fds, const struct vm_spec *s,
+    const char **what);
 
 /* --- stop.c ------------------------------------------------------------ */
 

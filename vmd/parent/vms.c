@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/files.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -84,6 +85,7 @@ vm_free(struct vm *v)
 {
 	TAILQ_REMOVE(&v->parent->vms, v, entry);
 	open_cancel(v->opening);
+	vm_disks_cancel(v);
 	vm_timer_clear(v);
 	vm_tty_close(v);
 	fd_close(&v->ring);

@@ -15,6 +15,7 @@
 #include "proc/proc.h"
 #include "vmd/vm/boot.h"
 #include "vmd/vm/console.h"
+#include "vmd/vm/devs.h"
 #include "vmd/vm/probe.h"
 #include "vmd/vm/vm.h"
 
@@ -124,17 +125,8 @@ fail(char err[VM_TEXTLEN], enum vmerr e, const char *what)
 static enum vmerr
 check(struct vm *vm, char err[VM_TEXTLEN])
 {
-	const struct vm_spec *s = vm->spec;
-	const char *what = NULL;
-
-	if (s->ndisks > 0)
-		what = "disks";
-	else if (s->nnics > 0)
-		what = "interfaces";
-	else if (s->cdrom != NULL)
-		what = "CD-ROMs";
-	if (what != NULL) {
-		snprintf(err, VM_TEXTLEN, "%s are not supported yet", what);
+	if (vm->spec->nnics > 0) {
+		snprintf(err, VM_TEXTLEN, "interfaces are not supported yet");
 		return VMERR_UNSUPPORTED;
 	}
 	if (fdlist_get(&vm->fds, FD_KVM, 0, 0) == -1) {
@@ -186,6 +178,21 @@ make_console(struct vm *vm, char err[VM_TEXTLEN])
 		fail(err, VMERR_GUEST, "console");
 	fd_close(&ring);
 	return vm->console == NULL ? VMERR_GUEST : VMERR_OK;
+}
+
+/* What device processes will be given. */
+static enum vmerr
+make_devs(struct vm *vm, char err[VM_TEXTLEN])
+{
+	const struct devs_ops ops = { .ready = vm_devs_ready,
+		.paused = vm_devs_paused,
+		.ended = vm_devs_ended,
+		.arg = vm };
+
+	vm->devs = devs_new(vm->base, vm->spec, &vm->mem, vm->up, &ops);
+	if (vm->devs == NULL)
+		return fail(err, VMERR_GUEST, "devices");
+	return VMERR_OK;
 }
 
 /*
@@ -381,8 +388,18 @@ vm_build(struct vm *vm, char err[VM_TEXTLEN])
 	if ((e = check(vm, err)) != VMERR_OK || (e = lock(err)) != VMERR_OK ||
 	    (e = make_vmm(vm, &ops, err)) != VMERR_OK ||
 	    (e = make_console(vm, err)) != VMERR_OK ||
-	    (e = narrow(err)) != VMERR_OK ||
-	    (e = make_devices(vm, err)) != VMERR_OK ||
+	    (e = make_devs(vm, err)) != VMERR_OK ||
+	    (e = narrow(err)) != VMERR_OK)
+		return e;
+	return VMERR_OK;
+}
+
+enum vmerr
+vm_finish(struct vm *vm, char err[VM_TEXTLEN])
+{
+	enum vmerr e;
+
+	if ((e = make_devices(vm, err)) != VMERR_OK ||
 	    (e = boot(vm, err)) != VMERR_OK)
 		return e;
 	return VMERR_OK;

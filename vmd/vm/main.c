@@ -7,12 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmd/dev/dev.h"
 #include "vmd/vm/vm.h"
+
+static int
+vioblk_main(void)
+{
+	return dev_main(&vioblk_ops);
+}
 
 static const struct {
 	const char *name;
 	int (*main)(void);
 } roles[] = {
+	{ "vioblk", vioblk_main },
 	{ "vm", vm_main },
 };
 

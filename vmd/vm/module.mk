@@ -4,6 +4,7 @@
 
 VM_SRCS = \
 	vmd/vm/console.c \
+	vmd/vm/devs.c \
 	vmd/vm/machine.c \
 	vmd/vm/main.c \
 	vmd/vm/nores.c \
@@ -12,6 +13,7 @@ VM_SRCS = \
 	vmd/vm/vm.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
+	$(DEV_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
 	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
 	$(UTIL_SRCS))
 
@@ -20,7 +22,7 @@ $(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)
 	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
 		-Wl,--gc-sections -o $@ $^ $(VMBOOT_LIBS) $(SANDBOX_LIBS) \
 		-levent_core -Wl,-z,nodlopen -Wl,-u,libbsd_init_func \
-		-lbsd-ctor -lbsd -lmd
+		-lbsd-ctor -lbsd -lmd $(DISK_LIBS)
 
 UNIT += vm_console_test
 vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \

@@ -36,15 +36,22 @@ guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
 	return NULL;
 }
 
+static void
+order_free(struct guest *g, struct order *o)
+{
+	TAILQ_REMOVE(&g->orders, o, entry);
+	free(o->why);
+	free(o);
+}
+
 void
 guest_free(struct guest *g)
 {
 	struct order *o;
 
-	while ((o = TAILQ_FIRST(&g->orders)) != NULL) {
-		TAILQ_REMOVE(&g->orders, o, entry);
-		free(o);
-	}
+	while ((o = TAILQ_FIRST(&g->orders)) != NULL)
+		order_free(g, o);
+	devices_free(g);
 	TAILQ_REMOVE(&g->m->guests, g, entry);
 	if (g->ended != NULL)
 		event_free(g->ended);
@@ -99,6 +106,7 @@ guest_closed(struct peer *p, const char *why)
 {
 	struct guest *g = peer_arg(p);
 
+	g->closed = 1;
 	if (why != NULL)
 		log_warnx("vm/%s: %s, killed", g->name, why);
 	/* If it is ending already this changes nothing. */
@@ -170,6 +178,20 @@ guest_exit(struct peer *p, struct msg *m)
 	return 0;
 }
 
+/* It was paused by us. */
+static void
+tell_held(struct guest *g, char *why)
+{
+	const struct msg_hdr none = { 0 };
+	struct vmop_result r = { .text = why };
+
+	r.id = g->id;
+	r.generation = g->generation;
+	r.pid = g->pid;
+	r.name = g->name;
+	peer_result(g->m->up, IMSG_VMDOP_VM_PAUSED, none, &r);
+}
+
 /* The answer to an order: exactly one that was given. */
 static int
 guest_answer(struct peer *p, struct msg *m)
@@ -184,10 +206,32 @@ guest_answer(struct peer *p, struct msg *m)
 	if (o == NULL || get_result(m, &r) == -1)
 		return -1;
 	sign(g, &r);
-	peer_result(g->m->up, o->answer, o->hdr, &r);
+	if (o->why == NULL)
+		peer_result(g->m->up, o->answer, o->hdr, &r);
+	else if (r.err == VMERR_OK)
+		tell_held(g, o->why);
 	vmop_result_fini(&r);
-	TAILQ_REMOVE(&g->orders, o, entry);
-	free(o);
+	order_free(g, o);
+	return 0;
+}
+
+/* A device does not answer or speaks nonsense, says the vm process. */
+static int
+guest_device_failed(struct peer *p, struct msg *m)
+{
+	struct guest *g = peer_arg(p);
+	struct device *d;
+	struct dev_id id;
+
+	if (dev_id_get(&m->body, &id) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1 ||
+	    (d = device_find(g, id.kind, id.idx)) == NULL) {
+		dev_id_fini(&id);
+		return -1;
+	}
+	device_kill(d, id.text != NULL ? "the vm process gave it up" : NULL);
+	dev_id_fini(&id);
 	return 0;
 }
 
@@ -200,6 +244,7 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
 	{ IMSG_CTL_CONSOLE_RESPONSE,	ROLE_VM, guest_answer },
+	{ IMSG_VMDOP_DEVICE_FAILED,	ROLE_VM, guest_device_failed },
 };
 /* clang-format on */
 const size_t guest_nmsgs = sizeof(guest_msgs) / sizeof(guest_msgs[0]);
@@ -227,6 +272,34 @@ guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
 fail:
 	free(o);
 	peer_fail(g->m->up, m, answer, VMERR_GONE, "%s is ending", g->name);
+}
+
+void
+guest_hold(struct guest *g, const char *why)
+{
+	const struct msg_hdr none = { 0 };
+	struct vmop_id v = { .id = g->id, .generation = g->generation };
+	struct order *o;
+	struct ibuf *b = NULL;
+
+	log_warnx("vm/%s: %s: paused", g->name, why);
+	if ((o = calloc(1, sizeof(*o))) == NULL ||
+	    (o->why = strdup(why)) == NULL ||
+	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    vmop_id_put(b, &v) == -1) {
+		ibuf_free(b);
+		goto fail;
+	}
+	o->answer = IMSG_VMDOP_PAUSE_VM_RESPONSE;
+	if (peer_send(g->peer, IMSG_VMDOP_PAUSE_VM, none, b, NULL, 0) == -1)
+		goto fail;
+	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	return;
+fail:
+	if (o != NULL)
+		free(o->why);
+	free(o);
+	guest_kill(g, "a device is gone, and it cannot be paused");
 }
 
 /* --- its end ----------------------------------------------------------- */
@@ -277,10 +350,10 @@ answer_all(struct guest *g)
 
 	while ((o = TAILQ_FIRST(&g->orders)) != NULL) {
 		m.hdr = o->hdr;
-		peer_fail(g->m->up, &m, o->answer, VMERR_GONE, "%s has ended",
-		    g->name);
-		TAILQ_REMOVE(&g->orders, o, entry);
-		free(o);
+		if (o->why == NULL)
+			peer_fail(g->m->up, &m, o->answer, VMERR_GONE,
+			    "%s has ended", g->name);
+		order_free(g, o);
 	}
 }
 
@@ -314,19 +387,30 @@ report_end(struct guest *g, int status)
 }
 
 void
-guest_ended(int fd, short ev, void *arg)
+guest_settle(struct guest *g)
 {
-	struct guest *g = arg;
 	struct vmm_role *m = g->m;
-	int status = 0;
 
-	/* First what it still had to say. */
-	peer_drain(g->peer);
-	if (spawn_reap(g->pidfd, &status) == 0)
+	/* Where there is no pid namespace they may outlive it. */
+	if (!g->over || devices_kill(g) > 0)
 		return;
 	answer_all(g);
-	report_end(g, status);
+	report_end(g, g->status);
 	guest_free(g);
 	if (m->ending && TAILQ_EMPTY(&m->guests))
 		event_base_loopbreak(m->base);
+}
+
+void
+guest_ended(int fd, short ev, void *arg)
+{
+	struct guest *g = arg;
+
+	/* First what it still had to say. */
+	peer_drain(g->peer);
+	if (spawn_reap(g->pidfd, &g->status) == 0)
+		return;
+	g->over = 1;
+	event_del(g->ended);
+	guest_settle(g);
 }

@@ -130,8 +130,11 @@ vmm_order(struct peer *p, struct msg *m)
 		peer_fail(p, m, type, VMERR_NOTRUNNING, "no such run");
 	else if (m->type == IMSG_VMDOP_TERMINATE_VM_REQUEST)
 		terminate(p, m, g, v.flags);
-	else
+	else {
+		if (m->type == IMSG_VMDOP_UNPAUSE_VM)
+			devices_retry(g);
 		guest_order(g, m, &v, type);
+	}
 	vmop_id_fini(&v);
 	return 0;
 }

@@ -1,0 +1,30 @@
+QCOW2_HDR_SRCS = lib/disk/qcow2_hdr.c
+
+IO_SRCS = \
+	lib/disk/io.c \
+	lib/disk/io_ring.c \
+	lib/disk/io_sync.c
+
+DISK_SRCS = \
+	lib/disk/disk.c \
+	lib/disk/qcow2.c \
+	lib/disk/qcow2_hdr.c \
+	lib/disk/raw.c \
+	lib/disk/sync.c \
+	lib/disk/xfer.c
+
+DISK_LIBS = -l:liburing.a -lz -lzstd
+
+UNIT += disk_io_test
+disk_io_test_SRCS = $(IO_SRCS)
+disk_io_test_LIBS = -l:liburing.a
+
+UNIT += disk_raw_test
+disk_raw_test_SRCS = $(IO_SRCS) $(DISK_SRCS)
+disk_raw_test_LIBS = $(DISK_LIBS)
+
+UNIT += qcow2_hdr_test
+qcow2_hdr_test_SRCS = $(QCOW2_HDR_SRCS)
+
+FUZZ += qcow2_hdr
+qcow2_hdr_FUZZ_SRCS = $(QCOW2_HDR_SRCS)

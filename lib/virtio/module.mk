@@ -1,0 +1,15 @@
+# The device side of virtio: queues, and the page shared with a transport.
+VQ_SRCS = \
+	lib/virtio/vq.c \
+	lib/virtio/vq_chain.c \
+	lib/virtio/vq_iov.c \
+	lib/virtio/vq_inflight.c
+
+VIRTIO_SRCS = $(VQ_SRCS) lib/virtio/page.c
+
+UNIT += vq_test
+vq_test_SRCS = $(VQ_SRCS) lib/util/gmem.c
+
+# Two files are in the test itself, with a place to die at every store.
+UNIT += vq_death_test
+vq_death_test_SRCS = lib/util/gmem.c lib/virtio/vq_chain.c
