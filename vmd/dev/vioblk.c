@@ -82,13 +82,12 @@ request_put(struct request *r)
 	r->b->free = r;
 }
 
-/* A few lines tell as much as thousands. */
+/* The image failed us.  A few lines tell as much as thousands. */
 static void
 report(struct request *r, int error)
 {
 	struct blk *b = r->b;
 
-	dev_count(b->d, DEVS_ERRORS, 1);
 	if (b->errors++ < 8 || (b->errors & (b->errors - 1)) == 0)
 		log_warnx("request type %u at byte %llu: %s%s", r->type,
 		    (unsigned long long)r->disk.off, strerror(error),
@@ -112,7 +111,7 @@ fail(struct request *r, int error)
 		finish(r, VIRTIO_BLK_S_UNSUPP);
 		return;
 	}
-	report(r, error);
+	dev_count(r->b->d, DEVS_ERRORS, 1);
 	finish(r, VIRTIO_BLK_S_IOERR);
 }
 
@@ -136,6 +135,8 @@ request_done(struct disk_req *dr, int error)
 	struct blk *b = r->b;
 
 	if (error != 0) {
+		if (error != EOPNOTSUPP)
+			report(r, error);
 		fail(r, error);
 		return;
 	}
