@@ -23,7 +23,7 @@ irq(void *arg, unsigned int gsi, int level)
 {
 	struct world *w = arg;
 
-	if (gsi != VMMCI_GSI || level == w->level)
+	if (gsi != pci_irq(VMMCI_SLOT) || level == w->level)
 		abort();
 	w->level = level;
 }

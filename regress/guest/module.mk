@@ -11,6 +11,7 @@ GUEST_PAYLOADS = \
 	tick \
 	timer \
 	uart \
+	virtio \
 	vmmci \
 	void
 
@@ -55,4 +56,5 @@ GUEST_TESTS += \
 	regress/guest/reset.sh \
 	regress/guest/smp.sh \
 	regress/guest/timer.sh \
+	regress/guest/virtio.sh \
 	regress/guest/vmmci.sh

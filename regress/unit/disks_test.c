@@ -40,6 +40,7 @@ static struct cred joe = { JOE, JOE, NULL, 0 };
 static char text[2048]; /* why a start failed, "" if it did not */
 static int ended;
 static int denials;
+static int statedir;
 
 /* AddressSanitizer asks for the signal stack before _exit(2); not we. */
 static void
@@ -70,7 +71,7 @@ vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fdlist_close(&v->fds);
+	vm_close_files(v);
 }
 
 const char *
@@ -403,20 +404,54 @@ formats(void **state)
 	says("a.raw", "not a qcow2 image");
 	forget(v);
 	/* What is below a header must say what it is. */
-	qcow2("f.q", 0, 0600, "base.raw", NULL);
-	start_one("f.q", 0);
+	qcow2("g.q", 0, 0600, "base.raw", NULL);
+	start_one("g.q", 0);
 	snprintf(want, sizeof(want),
 	    "backing file %s: raw, but the image above does not declare it so",
 	    in("base.raw"));
-	says("f.q", want);
-	qcow2("f.q", 0, 0600, "base.raw", "qcow2");
-	start_one("f.q", 0);
+	says("g.q", want);
+	qcow2("g.q", 0, 0600, "base.raw", "qcow2");
+	start_one("g.q", 0);
 	snprintf(want, sizeof(want), "backing file %s: not a qcow2 image",
 	    in("base.raw"));
-	says("f.q", want);
-	qcow2("f.q", 0, 0600, "base.raw", "vmdk");
-	start_one("f.q", 0);
+	says("g.q", want);
+	qcow2("g.q", 0, 0600, "base.raw", "vmdk");
+	start_one("g.q", 0);
 	assert_non_null(strstr(text, "vmdk"));
+}
+
+/* What a guest writes to its raw disk never makes it another. */
+static void
+once_raw(void **state)
+{
+	static const char why[] = "was a raw disk before and looks like qcow2 "
+				  "now: its format must be given";
+	struct vm *v;
+
+	raw("guest", 0, 0600);
+	assert_string_equal(start_one("guest", 0), "");
+	qcow2("guest", 0, 0600, "/etc/shadow", "raw");
+	start_one("guest", 0);
+	says("guest", why);
+	/* Nor after a restart of the daemon, nor below another. */
+	raws_free(parent.raws);
+	assert_non_null(parent.raws = raws_load(statedir));
+	start_one("guest", 0);
+	says("guest", why);
+	qcow2("over", 0, 0600, "guest", NULL);
+	start_one("over", 0);
+	assert_non_null(strstr(text, why));
+	/* Who says what it is has it so. */
+	v = vm("one", 0);
+	add(v, "guest")->format = DISK_RAW;
+	assert_string_equal(start(v), "");
+	assert_int_equal(v->run->disks[0].layers, 1);
+	forget(v);
+	v = vm("one", 0);
+	add(v, "guest")->format = DISK_QCOW2;
+	start(v);
+	forget(v);
+	assert_null(strstr(text, why));
 }
 
 /* Names in headers reach what the owner could reach, not what root could. */
@@ -551,9 +586,49 @@ twice(void **state)
 	    "disk 1 %s: used by another disk of this VM (vm.conf:3)",
 	    in("a.raw"));
 	assert_string_equal(text, want);
-	assert_int_equal(v->fds.n, 0);
+	/* The first one is there for another try, of the second nothing. */
+	assert_int_equal(v->fds.n, 1);
+	assert_int_equal(v->run->disks[0].layers, 1);
+	assert_int_equal(v->run->disks[1].layers, 0);
 	forget(v);
 	assert_false(locked("a.raw", 1));
+}
+
+/* Nobody gets in between a run and its restart. */
+static void
+kept(void **state)
+{
+	struct vm *v = vm("kept", 0);
+	struct vm_spec *next;
+	int fd;
+
+	qcow2("top.q", 0, 0600, "base.raw", "raw");
+	add(v, "top.q");
+	v->run->cdrom = strdup(in("cd.iso"));
+	raw("cd.iso", 0, 0600);
+	next = vm_spec_copy(v->run);
+	assert_string_equal(start(v), "");
+	vm_close_files(v);
+	assert_int_equal(v->fds.n, 3);
+	fd = fdlist_get(&v->fds, FD_DISK, 0, 1);
+	vm_keep_disks(v, next);
+	assert_int_equal(next->disks[0].layers, 2);
+	assert_int_equal(next->disks[0].qcow2, 1);
+	assert_int_equal(next->disks[0].format, DISK_QCOW2);
+	vm_spec_free(v->run);
+	v->run = next;
+	assert_string_equal(start(v), "");
+	assert_int_equal(fdlist_get(&v->fds, FD_DISK, 0, 1), fd);
+	assert_true(locked("top.q", 0));
+	/* Another definition has other disks. */
+	next = vm_spec_copy(v->run);
+	next->disks[0].flags = DISKF_READONLY;
+	next->disks[0].layers = 0;
+	vm_keep_disks(v, next);
+	assert_int_equal(v->fds.n, 0);
+	assert_int_equal(next->disks[0].layers, 0);
+	vm_spec_free(next);
+	forget(v);
 }
 
 static void
@@ -683,6 +758,9 @@ setup(void **state)
 	TAILQ_INIT(&parent.vms);
 	if (mkdtemp(dir) == NULL || chmod(dir, 0755) == -1)
 		return -1;
+	statedir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if ((parent.raws = raws_load(statedir)) == NULL)
+		return -1;
 	raw("kernel", 0, 0600);
 	return parent.base == NULL || args.exe == -1 ? -1 : 0;
 }
@@ -693,6 +771,8 @@ teardown(void **state)
 	char cmd[128];
 
 	event_base_free(parent.base);
+	raws_free(parent.raws);
+	close(statedir);
 	close(args.exe);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	return system(cmd);
@@ -709,11 +789,13 @@ main(int argc, char **argv)
 		cmocka_unit_test(deep),
 		cmocka_unit_test(circles),
 		cmocka_unit_test(formats),
+		cmocka_unit_test(once_raw),
 		cmocka_unit_test(owners),
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(no_files),
 		cmocka_unit_test(block_devices),
 		cmocka_unit_test(twice),
+		cmocka_unit_test(kept),
 		cmocka_unit_test(other_program),
 		cmocka_unit_test(discs),
 		cmocka_unit_test(given),

@@ -54,17 +54,38 @@ chain_free(struct chain *c)
 	free(c);
 }
 
-void
-vm_disks_cancel(struct vm *v)
-{
-	if (v->chain != NULL)
-		chain_free(v->chain);
-}
-
 static struct disk_spec *
 disk(const struct chain *c)
 {
 	return &c->vm->run->disks[c->disk];
+}
+
+/* A disk is open with all its layers, or not at all. */
+static void
+give_up(struct chain *c)
+{
+	uint32_t i;
+	int fd;
+
+	for (i = 0; i < VM_MAX_LAYERS; i++) {
+		fd = fdlist_take(&c->vm->fds, FD_DISK, c->disk, i);
+		fd_close(&fd);
+	}
+	disk(c)->qcow2 = 0;
+	chain_free(c);
+}
+
+void
+vm_disks_cancel(struct vm *v)
+{
+	if (v->chain != NULL)
+		give_up(v->chain);
+}
+
+static const char *
+layer_path(const struct chain *c)
+{
+	return c->path == NULL ? disk(c)->path : c->path;
 }
 
 static int
@@ -100,7 +121,7 @@ failed(struct chain *c, enum vmerr e, const char *why)
 	char *backing = c->path == NULL ? NULL : printable(c->path);
 	char *reason = strdup(why);
 
-	chain_free(c);
+	give_up(c);
 	vm_start_failed(v, e, "disk %u %s: %s%s%s%s%s", n,
 	    v->run->disks[n].path, backing == NULL ? "" : "backing file ",
 	    backing == NULL ? "" : backing, backing == NULL ? "" : ": ",
@@ -121,6 +142,16 @@ finish(struct chain *c)
 	vm_files_opened(v, over);
 }
 
+/* A guest can write to it from now on. */
+static void
+remember_raw(struct chain *c)
+{
+	const char *path = disk(c)->path;
+
+	if (writable(c) && raws_add(c->vm->parent->raws, c->fd, path) == -1)
+		log_warn("%s: " RAWS_FILE ": %s", c->vm->spec->name, path);
+}
+
 /* A layer is known to be of this format; there may be another below. */
 static void
 keep_layer(struct chain *c, enum disk_format format)
@@ -131,6 +162,8 @@ keep_layer(struct chain *c, enum disk_format format)
 		d->format = format;
 	if (format == DISK_QCOW2)
 		d->qcow2 |= 1U << c->layer;
+	else
+		remember_raw(c);
 	/* What has no place any more is still counted. */
 	if (fdlist_add(&c->vm->fds, FD_DISK, c->disk, c->layer, &c->fd) == -1) {
 		fd_close(&c->fd);
@@ -163,14 +196,13 @@ backing_path(const char *from, const char *name)
 static void
 open_backing(struct chain *c, const struct image_info *i)
 {
-	const char *from = c->path == NULL ? disk(c)->path : c->path;
 	char *path;
 
 	if (c->layer + 1 == VM_MAX_LAYERS) {
 		failed(c, VMERR_DISK_MISSING, "too many backing files");
 		return;
 	}
-	if ((path = backing_path(from, i->backing)) == NULL) {
+	if ((path = backing_path(layer_path(c), i->backing)) == NULL) {
 		failed(c, VMERR_FAILED, strerror(errno));
 		return;
 	}
@@ -195,6 +227,11 @@ bad_info(const struct chain *c, const struct image_info *i)
 		return "raw, but the image above does not declare it so";
 	if (c->layer == 0 && i->size == 0)
 		return "the disk is empty";
+	/* A guest may have written this header. */
+	if (c->format == DISK_AUTO && i->format == DISK_QCOW2 &&
+	    raws_has(c->vm->parent->raws, c->fd, layer_path(c)) != 0)
+		return "was a raw disk before and looks like qcow2 now: "
+		       "its format must be given";
 	return NULL;
 }
 
@@ -234,6 +271,14 @@ circle(struct chain *c)
 	return NULL;
 }
 
+static int
+is_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
 /* The layer is open; what is it? */
 static void
 inspect(struct chain *c)
@@ -249,6 +294,9 @@ inspect(struct chain *c)
 		failed(c, VMERR_DISK_MISSING, why);
 		return;
 	}
+	/* Nothing tells a device from the one that was there before. */
+	if (c->layer == 0 && c->format == DISK_AUTO && is_device(c->fd))
+		c->format = DISK_RAW;
 	if (c->format == DISK_RAW) {
 		keep_layer(c, DISK_RAW);
 		disk_done(c);
@@ -284,7 +332,7 @@ open_layer(struct chain *c)
 		inspect(c);
 		return;
 	}
-	m.path = strdup(c->path == NULL ? disk(c)->path : c->path);
+	m.path = strdup(layer_path(c));
 	m.trusted = c->layer == 0 && !by_client(v);
 	m.who = vm_opens_as(v, by_client(v));
 	if (m.path != NULL && m.who != NULL)

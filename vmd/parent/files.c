@@ -67,14 +67,21 @@ step_path(const struct vm_spec *s, const struct step *st)
 	return *(char *const *)((const char *)s + st->path);
 }
 
-/* May a client give this file? */
+/* May a client give this file?  Only with the setting it is for. */
 static int
 known_file(const struct fdent *e, const struct vm_spec *s)
 {
+	size_t i;
+
+	if (e->sub != 0)
+		return 0;
 	if (e->kind == FD_DISK)
-		return e->idx < s->ndisks && e->sub == 0;
-	return e->idx == 0 && e->sub == 0 &&
-	    (e->kind == FD_BOOT || e->kind == FD_INITRD || e->kind == FD_CDROM);
+		return s->given & VMGIVEN_DISKS && e->idx < s->ndisks;
+	for (i = 0; i < NSTEPS; i++)
+		if (steps[i].kind == e->kind)
+			return e->idx == 0 && s->given & steps[i].given &&
+			    step_path(s, &steps[i]) != NULL;
+	return 0;
 }
 
 enum vmerr
@@ -194,6 +201,64 @@ vm_open_files(struct vm *v)
 		vm_open_disks(v);
 }
 
+/* All files but these are opened anew by the next run. */
+void
+vm_close_files(struct vm *v)
+{
+	struct fdent *e;
+	size_t i, n = 0;
+
+	for (i = 0; i < v->fds.n; i++) {
+		e = &v->fds.ents[i];
+		if (e->kind == FD_DISK || e->kind == FD_CDROM)
+			v->fds.ents[n++] = *e;
+		else
+			fd_close(&e->fd);
+	}
+	v->fds.n = n;
+}
+
+static int
+same_path(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Are the disks of the definition still those of the last run? */
+static int
+same_disks(const struct vm_spec *run, const struct vm_spec *spec)
+{
+	const struct disk_spec *r, *s;
+	uint32_t i;
+
+	if (run->ndisks != spec->ndisks || !same_path(run->cdrom, spec->cdrom))
+		return 0;
+	for (i = 0; i < run->ndisks; i++) {
+		r = &run->disks[i];
+		s = &spec->disks[i];
+		if (!same_path(r->path, s->path) || r->flags != s->flags ||
+		    (s->format != DISK_AUTO && s->format != r->format))
+			return 0;
+	}
+	return 1;
+}
+
+void
+vm_keep_disks(struct vm *v, struct vm_spec *next)
+{
+	uint32_t i;
+
+	if (v->run == NULL || !same_disks(v->run, next)) {
+		fdlist_close(&v->fds);
+		return;
+	}
+	for (i = 0; i < next->ndisks; i++) {
+		next->disks[i].format = v->run->disks[i].format;
+		next->disks[i].layers = v->run->disks[i].layers;
+		next->disks[i].qcow2 = v->run->disks[i].qcow2;
+	}
+}
+
 static size_t
 count(const struct fdlist *l, enum fd_kind kind)
 {
@@ -209,11 +274,17 @@ vm_files_opened(struct vm *v, size_t over)
 {
 	size_t layers = count(&v->fds, FD_DISK) + over;
 	size_t queues = count(&v->fds, FD_TAP);
+	uint32_t i;
 
-	if (over > 0 || v->fds.n + OTHER_FDS > VM_MAXFDS)
-		vm_start_failed(v, VMERR_LIMIT,
-		    "too many files: %zu layers, %zu queues, limit %d%s",
-		    layers, queues, VM_MAXFDS, vm_where(v));
-	else
+	if (over == 0 && v->fds.n + OTHER_FDS <= VM_MAXFDS) {
 		vm_launch(v);
+		return;
+	}
+	/* Nothing of it is any good for another try. */
+	fdlist_close(&v->fds);
+	for (i = 0; i < v->run->ndisks; i++)
+		v->run->disks[i].layers = v->run->disks[i].qcow2 = 0;
+	vm_start_failed(v, VMERR_LIMIT,
+	    "too many files: %zu layers, %zu queues, limit %d%s", layers,
+	    queues, VM_MAXFDS, vm_where(v));
 }

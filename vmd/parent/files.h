@@ -9,6 +9,7 @@
 
 struct cred;
 struct vm;
+struct vm_spec;
 
 /* On whose behalf a file of `v' is opened; the caller frees.  NULL: errno. */
 struct cred *vm_opens_as(const struct vm *v, int by_client);
@@ -24,5 +25,16 @@ void vm_disks_cancel(struct vm *v);
  * or vm_start_failed().
  */
 void vm_files_opened(struct vm *v, size_t over);
+
+/*
+ * Between a run and a restart: the disks stay open and locked, all else is
+ * closed.
+ */
+void vm_close_files(struct vm *v);
+/*
+ * `next' is what the next run will use: it takes over the disks of v->run
+ * if they are the same, else they are closed.
+ */
+void vm_keep_disks(struct vm *v, struct vm_spec *next);
 
 #endif

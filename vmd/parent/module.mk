@@ -1,6 +1,7 @@
 # The parent, and the opener, which opens files for it.
 PARENT_SRCS = \
 	vmd/parent/children.c \
+	vmd/parent/confine.c \
 	vmd/parent/console.c \
 	vmd/parent/cred.c \
 	vmd/parent/ctl.c \
@@ -10,6 +11,7 @@ PARENT_SRCS = \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \
 	vmd/parent/info.c \
+	vmd/parent/limit.c \
 	vmd/parent/lock.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
@@ -18,6 +20,7 @@ PARENT_SRCS = \
 	vmd/parent/pause.c \
 	vmd/parent/perm.c \
 	vmd/parent/pty.c \
+	vmd/parent/raws.c \
 	vmd/parent/reload.c \
 	vmd/parent/request.c \
 	vmd/parent/request_start.c \
@@ -61,6 +64,7 @@ disks_test_SRCS = \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
 	vmd/parent/perm.c \
+	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
 	$(IMAGE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
@@ -68,6 +72,10 @@ disks_test_LIBS = -lbsd -levent_core
 
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
+
+UNIT += raws_test
+raws_test_SRCS = vmd/parent/raws.c lib/util/log.c
+raws_test_LIBS = -lbsd
 
 UNIT += restart_test
 restart_test_SRCS = vmd/parent/restart.c
@@ -93,3 +101,7 @@ parent_badpeer_test_LIBS = -lbsd -levent_core
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
 parent_vms_test_LIBS = -lbsd -levent_core
+
+UNIT += limit_test
+limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
+limit_test_LIBS = -lbsd

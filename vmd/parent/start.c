@@ -17,6 +17,8 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "lib/util/scaled.h"
+#include "vmd/parent/files.h"
+#include "vmd/parent/limit.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -24,7 +26,7 @@
 #define START_RESPONSE IMSG_VMDOP_START_VM_RESPONSE
 
 const char *
-vm_unsupported(const struct parent *p, const struct vm_spec *s)
+vm_unsupported(const struct vm_spec *s)
 {
 	if (s->flags & (VMF_SEV | VMF_SEVES))
 		return "needs AMD SEV, not supported";
@@ -32,10 +34,10 @@ vm_unsupported(const struct parent *p, const struct vm_spec *s)
 		return "instances are not supported yet";
 	if (s->nnics > 0 || s->min_nics > 0)
 		return "network interfaces are not supported yet";
-	if (s->bootdev != BOOTDEV_AUTO && s->bootdev != BOOTDEV_NET)
+	if (s->bootdev == BOOTDEV_NET)
+		return "boot device net is not supported yet";
+	if (s->bootdev != BOOTDEV_AUTO)
 		return "boot devices are not supported yet";
-	if (p->conf != NULL && !TAILQ_EMPTY(&p->conf->limits) && s->uid != 0)
-		return "limits are not supported yet";
 	return NULL;
 }
 
@@ -70,6 +72,18 @@ check_memory(struct vm *v)
 	vm_start_failed(v, VMERR_LIMIT,
 	    "needs %s of memory, the host has %s available",
 	    scaled_fmt(need, v->run->memory), scaled_fmt(have, avail));
+	return -1;
+}
+
+static int
+check_limits(struct vm *v)
+{
+	char why[1024];
+
+	/* A guest that resets has not stopped in between. */
+	if (v->run->generation != 0 || limit_check(v, why, sizeof(why)) == 0)
+		return 0;
+	vm_start_failed(v, VMERR_LIMIT, "%s", why);
 	return -1;
 }
 
@@ -111,15 +125,17 @@ vm_start(struct vm *v, const struct msg_hdr *hdr)
 	v->start_req = r->id;
 	if (p->stopping)
 		vm_start_failed(v, VMERR_BUSY, "vmd is shutting down");
-	else if ((why = vm_unsupported(p, v->run)) != NULL)
+	else if ((why = vm_unsupported(v->run)) != NULL)
 		vm_start_failed(v, VMERR_UNSUPPORTED, "%s%s", why, vm_where(v));
-	else if (check_memory(v) == 0)
+	else if (check_limits(v) == 0 && check_memory(v) == 0)
 		vm_open_files(v);
 }
 
 void
 vm_start_self(struct vm *v)
 {
+	struct vm_spec *run;
+
 	if (v->next != NULL) {
 		vm_spec_free(v->spec);
 		v->spec = v->next;
@@ -129,12 +145,14 @@ vm_start_self(struct vm *v)
 	v->cred = NULL;
 	v->run_uid = v->spec->uid;
 	v->given = 0;
-	fdlist_close(&v->fds);
-	vm_spec_free(v->run);
-	if ((v->run = vm_spec_copy(v->spec)) == NULL)
+	if ((run = vm_spec_copy(v->spec)) == NULL) {
 		log_warn("%s: cannot start", v->spec->name);
-	else
-		vm_start(v, NULL);
+		return;
+	}
+	vm_keep_disks(v, run);
+	vm_spec_free(v->run);
+	v->run = run;
+	vm_start(v, NULL);
 }
 
 /* Everything vmm needs, in one message; the request id is ours. */

@@ -196,7 +196,7 @@ after(struct vm *v, enum vmexit exit)
 		vm_start(v, NULL);
 	} else if (how == RESTART_LATER) {
 		vm_tty_close(v);
-		fdlist_close(&v->fds);
+		vm_close_files(v);
 		restart_later(v,
 		    restart_delay(&v->restart,
 			v->started_ms == 0 ? 0 : now_ms() - v->started_ms));

@@ -1,14 +1,22 @@
 # Devices inside the vm process.
+VMVIRTIO_SRCS = \
+	vmd/vm/virtio.c \
+	vmd/vm/virtio_irq.c \
+	vmd/vm/virtio_pci.c \
+	vmd/vm/virtio_regs.c
+
 VMDEV_SRCS = \
 	vmd/vm/acpi_pm.c \
 	vmd/vm/bus.c \
 	vmd/vm/legacy.c \
+	vmd/vm/mmio.c \
 	vmd/vm/pci.c \
 	vmd/vm/rtc.c \
 	vmd/vm/rtc_time.c \
 	vmd/vm/timer.c \
 	vmd/vm/uart.c \
-	vmd/vm/vmmci.c
+	vmd/vm/vmmci.c \
+	$(VMVIRTIO_SRCS)
 
 UNIT += acpi_pm_test bus_test legacy_test pci_test rtc_test uart_test \
 	vmmci_test

@@ -16,7 +16,9 @@
 #include "vmd/vm/boot.h"
 #include "vmd/vm/console.h"
 #include "vmd/vm/devs.h"
+#include "vmd/vm/mmio.h"
 #include "vmd/vm/probe.h"
+#include "vmd/vm/viornd.h"
 #include "vmd/vm/vm.h"
 
 #define PAGE	4096ULL
@@ -66,16 +68,20 @@ io_write(void *arg, uint16_t port, unsigned int size, uint32_t val)
 	bus_write(vm->bus, port, size, val);
 }
 
-/* There are no devices in memory yet. */
 static uint64_t
 mmio_read(void *arg, uint64_t gpa, unsigned int size)
 {
-	return UINT64_MAX;
+	struct vm *vm = arg;
+
+	return mmio_bus_read(vm->mmio, gpa, size);
 }
 
 static void
 mmio_write(void *arg, uint64_t gpa, unsigned int size, uint64_t val)
 {
+	struct vm *vm = arg;
+
+	mmio_bus_write(vm->mmio, gpa, size, val);
 }
 
 static void
@@ -236,6 +242,28 @@ high_memory(const struct gmem *g)
 		if (g->ranges[i].gpa == HIGH)
 			return g->ranges[i].size;
 	return 0;
+}
+
+/* Devices that are virtio's; the vm process has those without a file. */
+static enum vmerr
+make_virtio(struct vm *vm, char err[VM_TEXTLEN])
+{
+	struct virtio_host *h = &vm->virtio;
+
+	if ((vm->mmio = mmio_new(vm->bus)) == NULL)
+		return fail(err, VMERR_GUEST, "devices");
+	h->bus = vm->bus;
+	h->pci = vm->pci;
+	h->mmio = vm->mmio;
+	h->base = vm->base;
+	h->mem = &vm->mem;
+	h->ops = &virtio_host_vmm;
+	h->arg = vm->vmm;
+	if ((vm->viornd = viornd_new(h, VIORND_RATE)) == NULL)
+		return fail(err, VMERR_GUEST, "viornd");
+	if (devs_plug(vm->devs, h) == -1)
+		return fail(err, VMERR_GUEST, "devices");
+	return VMERR_OK;
 }
 
 static enum vmerr
@@ -400,6 +428,7 @@ vm_finish(struct vm *vm, char err[VM_TEXTLEN])
 	enum vmerr e;
 
 	if ((e = make_devices(vm, err)) != VMERR_OK ||
+	    (e = make_virtio(vm, err)) != VMERR_OK ||
 	    (e = boot(vm, err)) != VMERR_OK)
 		return e;
 	return VMERR_OK;

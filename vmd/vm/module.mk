@@ -10,12 +10,14 @@ VM_SRCS = \
 	vmd/vm/nores.c \
 	vmd/vm/probe.c \
 	vmd/vm/probe_guest.c \
+	vmd/vm/viornd.c \
+	vmd/vm/virtio_host.c \
 	vmd/vm/vm.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
-	$(DEV_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
+	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
 	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
-	$(UTIL_SRCS))
+	$(UTIL_SRCS) $(VIRTIO_SRCS))
 
 # static-pie: it is started in an empty root, by descriptor.
 $(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)

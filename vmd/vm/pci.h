@@ -40,6 +40,15 @@ struct pci_func *pci_add(struct pci *p, unsigned int slot, unsigned int func,
 void pci_on_write(struct pci_func *f,
     void (*fn)(void *arg, unsigned int off, unsigned int size), void *arg);
 
+/* The same before the guest reads, so that the device can set it first. */
+void pci_on_read(struct pci_func *f,
+    void (*fn)(void *arg, unsigned int off, unsigned int size), void *arg);
+/*
+ * The interrupt line (GSI, and IRQ of the 8259s) of INTA of all functions
+ * in `slot': level, shared; the ACPI tables say the same.
+ */
+unsigned int pci_irq(unsigned int slot);
+
 /*
  * Give register `bar' a size, a power of two of at least 16; IO at most
  * 256.  MEM64 takes two registers.  0, or -1 with errno EINVAL or EEXIST.

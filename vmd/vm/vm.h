@@ -10,6 +10,7 @@
 #include "lib/vmm/vmm.h"
 #include "proc/peer.h"
 #include "vmd/vm/device.h"
+#include "vmd/vm/virtio.h"
 #include "vmd/vm/vmmci.h"
 
 /*
@@ -37,6 +38,9 @@ struct vm {
 	struct pci *pci;
 	struct acpi_pm *acpi;
 	struct vmmci *vmmci;
+	struct mmio *mmio;
+	struct virtio_host virtio; /* what virtio_new() wants */
+	struct viornd *viornd;
 	struct console *console;
 	struct devs *devs;
 	struct msg_hdr start; /* the request that launched us */

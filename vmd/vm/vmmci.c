@@ -88,7 +88,7 @@ update(struct vmmci *v)
 	if (level == v->level)
 		return;
 	v->level = level;
-	v->m->irq(v->m->arg, VMMCI_GSI, level);
+	v->m->irq(v->m->arg, pci_irq(VMMCI_SLOT), level);
 }
 
 static void
@@ -311,7 +311,7 @@ function(struct vmmci *v, struct pci *p)
 		return -1;
 	pci_set(v->pci, CFG_BAR0, 4, VMMCI_IO | 1);
 	pci_set(v->pci, CFG_COMMAND, 2, CMD_IO);
-	pci_set(v->pci, CFG_INTLINE, 1, VMMCI_GSI);
+	pci_set(v->pci, CFG_INTLINE, 1, pci_irq(VMMCI_SLOT));
 	pci_set(v->pci, CFG_INTPIN, 1, 1);
 	pci_on_write(v->pci, config_written, v);
 	return 0;

@@ -16,7 +16,6 @@
 #define VMMCI_SLOT	 3
 #define VMMCI_IO	 0x1000 /* until the guest moves it */
 #define VMMCI_IO_LEN	 64
-#define VMMCI_GSI	 11 /* what firmware computes for slot 3 */
 
 #define VMMCI_F_TIMESYNC 0x1
 #define VMMCI_F_ACK	 0x2
