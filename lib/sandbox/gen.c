@@ -62,6 +62,15 @@ static const struct rule rules_vioblk_open[] = {
 static const struct rule rules_vioblk_sync[] = {
 #include "lib/sandbox/filter_vioblk_sync.def"
 };
+static const struct rule rules_vioscsi[] = {
+#include "lib/sandbox/filter_vioscsi.def"
+};
+static const struct rule rules_vioscsi_open[] = {
+#include "lib/sandbox/filter_vioscsi_open.def"
+};
+static const struct rule rules_vioscsi_sync[] = {
+#include "lib/sandbox/filter_vioscsi_sync.def"
+};
 static const struct rule rules_vmm[] = {
 #include "lib/sandbox/filter_vmm.def"
 };
@@ -87,6 +96,9 @@ static const struct {
 	FILTER(vioblk),
 	FILTER(vioblk_open),
 	FILTER(vioblk_sync),
+	FILTER(vioscsi),
+	FILTER(vioscsi_open),
+	FILTER(vioscsi_sync),
 	FILTER(image),
 	FILTER(vmm),
 	FILTER(dev),
