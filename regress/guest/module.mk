@@ -7,6 +7,7 @@ GUEST_PAYLOADS = \
 	pci \
 	reset \
 	rtc \
+	scsi \
 	smp \
 	tick \
 	timer \
