@@ -141,7 +141,7 @@ clone_inside(int flags, int pidns, int tell)
 
 /* As clone_child(), by way of a process that goes at once. */
 static pid_t
-clone_via(const struct spawn *s, int *pidfd)
+clone_via(const struct spawn *s, int *pidfd, pid_t *lost)
 {
 	int tell[2];
 	long pid = -ECHILD;
@@ -168,9 +168,8 @@ clone_via(const struct spawn *s, int *pidfd)
 	/* Ours and not reaped: the number is still its own. */
 	if ((*pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0)) != -1)
 		return (pid_t)pid;
-	kill((pid_t)pid, SIGKILL);
-	while (waitpid((pid_t)pid, NULL, 0) == -1 && errno == EINTR)
-		;
+	/* It ends when its pipe does, and is reaped then. */
+	*lost = (pid_t)pid;
 	return -1;
 }
 
@@ -179,7 +178,7 @@ clone_via(const struct spawn *s, int *pidfd)
  * until reset_signals(), would speak to our event loop.
  */
 static pid_t
-clone_child(const struct spawn *s, int *pidfd)
+clone_child(const struct spawn *s, int *pidfd, pid_t *lost)
 {
 	struct clone_args ca = {
 		.flags = (uint64_t)(unsigned int)s->flags | CLONE_PIDFD,
@@ -193,7 +192,7 @@ clone_child(const struct spawn *s, int *pidfd)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	if (s->pidns > 0)
-		pid = clone_via(s, pidfd);
+		pid = clone_via(s, pidfd, lost);
 	else
 		pid = (pid_t)syscall(SYS_clone3, &ca, sizeof(ca));
 	if (pid == 0)
@@ -238,7 +237,7 @@ spawn(const struct spawn *s, int *pidfd)
 {
 	struct plan pl = { .s = s };
 	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, e = 0;
-	pid_t pid = -1;
+	pid_t pid = -1, lost = -1;
 
 	*pidfd = -1;
 	if (s->nfds > SPAWN_MAXFDS) {
@@ -251,7 +250,7 @@ spawn(const struct spawn *s, int *pidfd)
 		goto out;
 	pl.go = go[0];
 	pl.report = report[1];
-	if ((pid = clone_child(s, pidfd)) == 0) {
+	if ((pid = clone_child(s, pidfd, &lost)) == 0) {
 		close(go[1]);
 		child_main(&pl);
 	}
@@ -273,6 +272,8 @@ out:
 	fd_close(&go[1]);
 	fd_close(&report[0]);
 	fd_close(&report[1]);
+	while (lost != -1 && waitpid(lost, NULL, 0) == -1 && errno == EINTR)
+		;
 	free(pl.argv);
 	return pid;
 }

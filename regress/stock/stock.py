@@ -30,7 +30,14 @@ vm "four" {
 	initrd "%s"
 	cmdline "console=ttyS0 quiet"
 }
-""" % ((KERNEL, INITRD) * 2)
+vm "line" {
+	disable
+	memory 256M
+	boot "%s"
+	initrd "%s"
+	cmdline "console=ttyS0 quiet pci=nomsi"
+}
+""" % ((KERNEL, INITRD) * 3)
 
 tap = Tap()
 
@@ -111,6 +118,33 @@ def reboots(vmd):
     after = vmd.info("one")
     assert after["state"] == "stopped", after
     assert after["cause"] == "powered off", after
+
+
+def entropy(vmd, name, kind):
+    """Read from the entropy device, and see what interrupts it has."""
+    boot(vmd, name)
+    with vmd.console(name) as con:
+        for _ in range(runs[name]):
+            booted(con)
+        con.send("cat /sys/class/misc/hw_random/rng_current\n")
+        con.expect(r"virtio_rng\.0\s", 10)
+        con.send("dd if=/dev/hwrng bs=4096 count=16 | wc -c\n")
+        con.expect(r"\s65536\s", 20)
+        con.send("grep virtio0 /proc/interrupts\n")
+        con.expect(r"[1-9][0-9]* +\S*%s\S* .*virtio0" % kind, 10)
+    vmd.vmctl("stop", "-w", name, timeout=60)
+
+
+@tap.test
+def entropy_msi(vmd):
+    """reads random bytes from the host, interrupts by MSI-X"""
+    entropy(vmd, "one", "MSI")
+
+
+@tap.test
+def entropy_line(vmd):
+    """the same with interrupts by a line"""
+    entropy(vmd, "line", "IO-APIC")
 
 
 @tap.test

@@ -35,8 +35,9 @@ vmmci_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime \
 	-levent_core -lbsd
 
 FUZZ += ports uart vmmci
-ports_FUZZ_SRCS = $(VMDEV_SRCS) lib/util/log.c
-ports_FUZZ_LIBS = -levent_core -lbsd
+ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
+	vmd/vm/vmmci.c,$(VMDEV_SRCS))
+ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
 vmmci_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \

@@ -164,15 +164,6 @@ pci_on_read(struct pci_func *f, void (*fn)(void *, unsigned int, unsigned int),
 	f->reading_arg = arg;
 }
 
-/* As firmware for an i440FX computes it. */
-unsigned int
-pci_irq(unsigned int slot)
-{
-	static const uint8_t lines[] = { 10, 10, 11, 11 };
-
-	return lines[(slot + 3) % sizeof(lines)];
-}
-
 /* The low bits stay 0, which is how a guest finds the size. */
 int
 pci_bar(struct pci_func *f, unsigned int bar, uint64_t size,

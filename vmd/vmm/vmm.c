@@ -252,7 +252,7 @@ static void
 narrow(void)
 {
 	const uint64_t keep = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID |
-	    1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN;
+	    1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SYS_PTRACE;
 	int userns, landlock, seccomp;
 
 	limits();
