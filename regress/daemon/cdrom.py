@@ -81,7 +81,7 @@ def empty(vmd):
 def replaced(vmd):
     """its process is killed and replaced; the guest reads on"""
     vmd.vmctl("start", "again")
-    with vmd.console("again", "-w") as c:
+    with vmd.console("again") as c:
         c.expect("again\\?")
         old = vmd.pids()["vm/again/vioscsi"]
         os.kill(old[0], signal.SIGKILL)
