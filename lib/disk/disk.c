@@ -16,6 +16,7 @@
 #include "lib/disk/disk_int.h"
 
 #define TASKS_AT_ONCE 16 /* are allocated together */
+#define HDR_AUTOCLEAR 88 /* where it is in the file */
 #define CACHE_BYTES   (256U << 10)
 
 void
@@ -66,6 +67,7 @@ open_qcow2(struct disk *d, struct layer *l, int fd, int top, char *why,
 	l->l1_size = h->l1_size;
 	l->l1_off = h->l1_off;
 	l->zstd = h->zstd;
+	l->autoclear = h->autoclear;
 	l->size = h->size;
 	if (top && !d->rdonly && (d->alloc = alloc_new(d, h)) == NULL) {
 		refuse(errno, why, len, "%s", strerror(errno));
@@ -138,6 +140,64 @@ disk_free(struct disk *d)
 	free(d);
 }
 
+struct waiting {
+	struct waiter w;
+	struct xfer x;
+	int done;
+	int error;
+};
+
+static void
+waiting_wake(struct waiter *w, int error)
+{
+	struct waiting *c = (struct waiting *)w;
+
+	c->done = 1;
+	c->error = error;
+}
+
+static int
+sync_and_wait(struct disk *d)
+{
+	struct waiting c = { .w.wake = waiting_wake };
+
+	sync_wait(d, &c.w);
+	while (!c.done)
+		if (io_run(d->io, 1) == -1)
+			return errno;
+	return c.error;
+}
+
+static void
+xfer_wake(struct xfer *x, int error)
+{
+	struct waiting *c = (struct waiting *)((char *)x -
+	    offsetof(struct waiting, x));
+
+	waiting_wake(&c->w, error);
+}
+
+/* Bits of features that say: who writes without knowing me clears me. */
+static int
+open_autoclear(struct disk *d)
+{
+	struct waiting c = { .x.done = xfer_wake };
+	uint8_t zeros[8] = { 0 };
+	struct iovec iov = { zeros, sizeof(zeros) };
+
+	if (d->rdonly || !d->layers[0].qcow2 || d->layers[0].autoclear == 0)
+		return 0;
+	xfer_start(&c.x, d->io, d->layers[0].file, 1, &iov, 1, 0, sizeof(zeros),
+	    HDR_AUTOCLEAR);
+	while (!c.done)
+		if (io_run(d->io, 1) == -1)
+			return -1;
+	if (c.error == 0)
+		c.error = sync_and_wait(d);
+	errno = c.error;
+	return c.error == 0 ? 0 : -1;
+}
+
 struct disk *
 disk_open(struct io *io, const struct disk_layer *layers, size_t nlayers,
     unsigned int flags, char *why, size_t len)
@@ -145,6 +205,7 @@ disk_open(struct io *io, const struct disk_layer *layers, size_t nlayers,
 	struct disk *d;
 	int saved_errno;
 
+	why[0] = '\0';
 	if (nlayers == 0 || nlayers > DISK_LAYERS_MAX) {
 		refuse(EINVAL, why, len, "a chain of %zu images", nlayers);
 		return NULL;
@@ -165,38 +226,14 @@ disk_open(struct io *io, const struct disk_layer *layers, size_t nlayers,
 	if (open_all(d, layers, nlayers, why, len) == -1 ||
 	    open_autoclear(d) == -1) {
 		saved_errno = errno;
+		if (why[0] == '\0')
+			refuse(saved_errno, why, len, "%s",
+			    strerror(saved_errno));
 		disk_free(d);
 		errno = saved_errno;
 		return NULL;
 	}
 	return d;
-}
-
-struct closing {
-	struct waiter w;
-	int done;
-	int error;
-};
-
-static void
-closing_wake(struct waiter *w, int error)
-{
-	struct closing *c = (struct closing *)w;
-
-	c->done = 1;
-	c->error = error;
-}
-
-static int
-sync_and_wait(struct disk *d)
-{
-	struct closing c = { .w.wake = closing_wake };
-
-	sync_wait(d, &c.w);
-	while (!c.done)
-		if (io_run(d->io, 1) == -1)
-			return errno;
-	return c.error;
 }
 
 int
@@ -276,9 +313,11 @@ task_new(struct disk *d, struct disk_req *r)
 	t->want = LOCK_NONE;
 	t->seq = d->seq++;
 	t->state = AL_IDLE;
+	t->zero = ZERO_LOOK;
 	t->room = 0;
+	t->unlocked = 0;
+	t->newtab = 0;
 	t->bounce = NULL;
-	t->child = NULL;
 	return t;
 }
 

@@ -70,6 +70,7 @@ struct layer {
 	unsigned int l1_size;
 	uint64_t l1_off;
 	int zstd;
+	uint64_t autoclear;
 };
 
 /* What a piece of the disk is. */
@@ -112,9 +113,15 @@ enum alloc_state {
 	AL_HEAD,
 	AL_DATA,
 	AL_TAIL,
-	AL_BARRIER,
 	AL_COMMIT,
 	AL_WRITTEN
+};
+
+enum zero_state {
+	ZERO_LOOK,
+	ZERO_TABLE,
+	ZERO_ENTER,
+	ZERO_ENTERED
 };
 
 /* A request, or a read on behalf of one. */
@@ -136,20 +143,24 @@ struct task {
 	struct mapper map;
 	/* locks.c */
 	enum lock_mode lock, want;
+	int unlocked; /* works for one that has the lock */
 	uint64_t seq;
 	uint64_t lock_first, lock_last; /* clusters */
 	/* write.c */
 	enum alloc_state state;
+	enum zero_state zero;
 	int cow;	/* there is data that is kept or freed */
 	uint64_t first; /* of the disk, a cluster's start */
 	uint64_t host;	/* where it goes */
 	unsigned int n; /* clusters */
 	uint64_t part_end;
-	uint64_t l2; /* its L2 table */
+	uint64_t l2;	    /* its L2 table */
+	uint64_t newtab;    /* a cluster that is to become one */
+	uint64_t first_l2e; /* what is there */
 	uint64_t copy_pos, copy_end;
 	struct bounce *bounce;
-	struct task *child;
-	unsigned int room; /* reserved in the list of frees */
+	struct task *parent; /* of a read for cow.c */
+	unsigned int room;   /* reserved in the list of frees */
 };
 TAILQ_HEAD(taskq, task);
 
@@ -194,9 +205,6 @@ void task_done(struct task *t, int error);
 /* The whole range of iov from `skip' on is at t->pos. */
 uint64_t task_skip(const struct task *t);
 
-/* alloc.c: clear the bits of features that writers must know. */
-int open_autoclear(struct disk *d);
-
 /* raw.c */
 void raw_run(struct task *t);
 
@@ -234,6 +242,8 @@ int map_chain(struct task *t, size_t layer, uint64_t off, uint64_t len,
     struct extent *e);
 
 /* comp.c: 1 with the decompressed cluster */
+uint64_t comp_off(const struct layer *l, uint64_t l2e);
+uint64_t comp_len(const struct layer *l, uint64_t l2e);
 int comp_get(struct task *t, const struct extent *e, const uint8_t **data);
 void comp_free(struct comp *c);
 
@@ -241,8 +251,14 @@ void comp_free(struct comp *c);
 void read_run(struct task *t);
 void write_run(struct task *t);
 void zero_run(struct task *t);
-/* 1 if the L2 table of t->first is there and its L1 entry in the file. */
-int write_table(struct task *t);
+/*
+ * 1 with the L2 table of t->first in t->l2, its L1 entry in the file; 0:
+ * wait, -1 with errno.
+ */
+int table_get(struct task *t);
+/* cow.c: t->copy_pos to t->copy_end from where it is into t->host; as above */
+int cow_step(struct task *t);
+void cow_end(struct task *t);
 
 /* alloc.c */
 struct alloc *alloc_new(struct disk *d, const struct qcow2_hdr *h);
@@ -259,8 +275,13 @@ int alloc_take(struct disk *d, unsigned int want, uint64_t *host,
  * free_release() says; what of the room was not used is given back.
  */
 int free_reserve(struct task *t, unsigned int n);
-void free_hold(struct task *t, uint64_t host, uint64_t len);
+/* What the L2 entry `l2e' refers to. */
+void free_hold(struct task *t, uint64_t l2e);
 void free_release(struct task *t);
+/* The change did not happen, or perhaps did: they stay as they are. */
+void free_cancel(struct task *t);
+/* `n' clusters that were taken and that nothing refers to. */
+void free_unused(struct disk *d, uint64_t host, unsigned int n);
 /* Around an fdatasync(2). */
 void free_sync_begin(struct disk *d);
 void free_sync_end(struct disk *d, int error);

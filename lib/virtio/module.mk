@@ -13,3 +13,9 @@ vq_test_SRCS = $(VQ_SRCS) lib/util/gmem.c
 # Two files are in the test itself, with a place to die at every store.
 UNIT += vq_death_test
 vq_death_test_SRCS = lib/util/gmem.c lib/virtio/vq_chain.c
+
+UNIT += vq_enum_test
+vq_enum_test_SRCS = $(VQ_SRCS) lib/util/gmem.c
+
+FUZZ += vq
+vq_FUZZ_SRCS = $(VQ_SRCS) lib/util/gmem.c

@@ -64,6 +64,17 @@ piece(const struct gmem *g, uint64_t gpa, uint64_t len, uint64_t *n)
 	return NULL;
 }
 
+static int
+in_memory(const struct gmem *g, uint64_t gpa, uint64_t len)
+{
+	uint64_t off, n;
+
+	for (off = 0; off < len; off += n)
+		if (piece(g, gpa + off, len - off, &n) == NULL)
+			return 0;
+	return 1;
+}
+
 /* Add what `d' describes to the end of the chain. */
 static int
 segment(const struct vq *q, struct vq_chain *c, const struct desc *d)
@@ -104,7 +115,9 @@ indirect(const struct vq *q, struct vq_chain *c, const struct desc *t)
 
 	if ((q->conf.features & VQ_F_INDIRECT) == 0 ||
 	    (t->flags & F_NEXT) != 0 || t->len % VQ_DESC_SIZE != 0 ||
-	    count == 0 || count > q->conf.size || t->addr > UINT64_MAX - t->len)
+	    count == 0 || count > q->conf.size ||
+	    t->addr > UINT64_MAX - t->len ||
+	    !in_memory(q->conf.mem, t->addr, t->len))
 		return broke();
 	for (n = 0; n < count; n++) {
 		if (gmem_read(q->conf.mem, t->addr + (uint64_t)i * VQ_DESC_SIZE,

@@ -86,23 +86,27 @@ spend(struct viornd *r, uint64_t cost)
 
 /* --- queue: main thread -------------------------------------------------- */
 
+/* The first `len' bytes of `c', which has them; returns how many it were. */
 static uint32_t
 fill(const struct vq_chain *c, uint32_t len)
 {
-	uint32_t done = 0, left;
-	uint16_t i;
+	uint32_t done = 0;
+	uint16_t i = 0;
+	size_t at = 0, want;
 	ssize_t n;
 
-	for (i = 0; i < c->nwr; i++) {
-		left = len - done;
-		if (left > c->wr[i].iov_len)
-			left = (uint32_t)c->wr[i].iov_len;
-		for (; left > 0; left -= (uint32_t)n, done += (uint32_t)n) {
-			n = getrandom((uint8_t *)c->wr[i].iov_base +
-				(c->wr[i].iov_len - left),
-			    left, 0);
-			if (n == -1)
-				return done;
+	while (done < len) {
+		want = c->wr[i].iov_len - at;
+		if (want > len - done)
+			want = len - done;
+		n = getrandom((uint8_t *)c->wr[i].iov_base + at, want, 0);
+		if (n == -1)
+			break;
+		done += (uint32_t)n;
+		at += (size_t)n;
+		if (at == c->wr[i].iov_len) {
+			at = 0;
+			i++;
 		}
 	}
 	return done;
