@@ -7,7 +7,7 @@ SANDBOX_SRCS = \
 
 SANDBOX_DEFS = $(wildcard lib/sandbox/filter_*.def)
 # Parts of others have no filter of their own.
-SANDBOX_FILTERS = $(filter-out base nofile, \
+SANDBOX_FILTERS = $(filter-out base device nofile, \
 	$(SANDBOX_DEFS:lib/sandbox/filter_%.def=%))
 
 # The filters are made here and embedded: no libseccomp at run time.

@@ -14,6 +14,8 @@
 
 #define IMAGE (64 << 10)
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static void
 no_log(void *arg, int prio, const char *line)
 {

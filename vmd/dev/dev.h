@@ -92,6 +92,7 @@ struct dev {
 
 /* The devices. */
 extern const struct dev_ops vioblk_ops;
+extern const struct dev_ops vioscsi_ops;
 
 /* main() of a device process; never returns. */
 int dev_main(const struct dev_ops *ops);

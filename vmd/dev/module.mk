@@ -1,8 +1,11 @@
 # Device processes: other roles of the program vmd-guest.
+include vmd/dev/scsi.mk
+
 DEV_SRCS = \
 	vmd/dev/chan.c \
 	vmd/dev/dev.c \
-	vmd/dev/vioblk.c
+	vmd/dev/vioblk.c \
+	$(VIOSCSI_SRCS)
 
 DEV_TEST_SRCS = regress/unit/dev_fake.c $(DISK_SRCS) $(IO_SRCS) \
 	$(VIRTIO_SRCS) $(UTIL_SRCS)

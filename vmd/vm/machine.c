@@ -110,6 +110,15 @@ machine_poweroff(void *arg)
 	vmm_stop(vm->vmm);
 }
 
+static void
+vmmci_expired(void *arg, int reboot, const char *why)
+{
+	struct vm *vm = arg;
+
+	vm_note(vm, reboot ? VMEXIT_RESET : VMEXIT_POWEROFF, "%s", why);
+	vmm_stop(vm->vmm);
+}
+
 /* --- steps ------------------------------------------------------------ */
 
 static enum vmerr
@@ -263,6 +272,7 @@ make_devices(struct vm *vm, char err[VM_TEXTLEN])
 	const struct uart_ops uart = { .output = console_output,
 		.room = console_room,
 		.arg = vm->console };
+	const struct vmmci_ops vmmci = { vmmci_expired, vm };
 	struct machine *m = &vm->machine;
 	struct bus *b;
 
@@ -278,7 +288,8 @@ make_devices(struct vm *vm, char err[VM_TEXTLEN])
 		 vm->spec->cpus == 0 ? 1 : vm->spec->cpus)) == NULL ||
 	    (vm->legacy = legacy_new(b, m)) == NULL ||
 	    (vm->pci = pci_new(b, m)) == NULL ||
-	    (vm->acpi = acpi_pm_new(b, m)) == NULL)
+	    (vm->acpi = acpi_pm_new(b, m)) == NULL ||
+	    (vm->vmmci = vmmci_new(b, m, vm->pci, &vmmci)) == NULL)
 		return fail(err, VMERR_GUEST, "devices");
 	console_uart(vm->console, vm->uart);
 	return VMERR_OK;

@@ -16,11 +16,18 @@ vioblk_main(void)
 	return dev_main(&vioblk_ops);
 }
 
+static int
+vioscsi_main(void)
+{
+	return dev_main(&vioscsi_ops);
+}
+
 static const struct {
 	const char *name;
 	int (*main)(void);
 } roles[] = {
 	{ "vioblk", vioblk_main },
+	{ "vioscsi", vioscsi_main },
 	{ "vm", vm_main },
 };
 

@@ -192,6 +192,15 @@ vm_device(struct peer *p, struct msg *m)
 /* --- orders ----------------------------------------------------------- */
 
 static int
+vm_resume(struct vm *vm)
+{
+	devs_resume(vm->devs);
+	vm->paused = 0;
+	vmmci_unpause(vm->vmmci);
+	return vmm_resume(vm->vmm);
+}
+
+static int
 vm_shutdown(struct peer *p, struct msg *m)
 {
 	struct vm *vm = peer_arg(p);
@@ -200,13 +209,12 @@ vm_shutdown(struct peer *p, struct msg *m)
 		return -1;
 	if (!vm->launched)
 		return 0;
-	acpi_pm_button(vm->acpi);
-	/* Held, it could never hear the button. */
-	if (vm->paused) {
-		vm->paused = 0;
-		devs_resume(vm->devs);
-		vmm_resume(vm->vmm);
-	}
+	/* Who listens to neither hears the button when it does. */
+	if (!vmmci_send(vm->vmmci, VMMCI_SHUTDOWN))
+		acpi_pm_button(vm->acpi);
+	/* Held, it could never hear of it. */
+	if (vm->paused)
+		vm_resume(vm);
 	return 0;
 }
 
@@ -273,6 +281,7 @@ vm_pause(struct peer *p, struct msg *m)
 	else if (vmm_pause(vm->vmm) == -1)
 		e = VMERR_GUEST;
 	else {
+		vmmci_pause(vm->vmmci);
 		vm->pausing = 1;
 		vm->pause = m->hdr;
 		devs_pause(vm->devs);
@@ -288,9 +297,9 @@ vm_devs_paused(void *arg, const char *error)
 	struct vm *vm = arg;
 
 	vm->pausing = 0;
-	vm->paused = error == NULL;
+	vm->paused = 1;
 	if (error != NULL)
-		vmm_resume(vm->vmm);
+		vm_resume(vm);
 	answer(vm, vm->pause, IMSG_VMDOP_PAUSE_VM_RESPONSE,
 	    error == NULL ? VMERR_OK : VMERR_GUEST, error);
 }
@@ -307,12 +316,8 @@ vm_unpause(struct peer *p, struct msg *m)
 		e = VMERR_NOTRUNNING;
 	else if (!vm->paused)
 		e = VMERR_NOTPAUSED;
-	else {
-		devs_resume(vm->devs);
-		if (vmm_resume(vm->vmm) == -1)
-			e = VMERR_GUEST;
-		vm->paused = 0;
-	}
+	else if (vm_resume(vm) == -1)
+		e = VMERR_GUEST;
 	return answer(vm, m->hdr, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, e, NULL);
 }
 

@@ -11,6 +11,7 @@
 #include "proc/peer.h"
 #include "vmd/vm/device.h"
 #include "vmd/vm/virtio.h"
+#include "vmd/vm/vmmci.h"
 
 /*
  * The vm process: one guest.  Its main thread owns the channel, the console
@@ -36,6 +37,7 @@ struct vm {
 	struct legacy *legacy;
 	struct pci *pci;
 	struct acpi_pm *acpi;
+	struct vmmci *vmmci;
 	struct mmio *mmio;
 	struct virtio_host virtio; /* what virtio_new() wants */
 	struct viornd *viornd;
