@@ -1,5 +1,16 @@
 QCOW2_HDR_SRCS = lib/disk/qcow2_hdr.c
 
+# Offline: new images, copies, checks.
+IMAGE_SRCS = \
+	lib/disk/check.c \
+	lib/disk/check_refs.c \
+	lib/disk/convert.c \
+	lib/disk/convert_chain.c \
+	lib/disk/create.c \
+	lib/disk/file.c \
+	$(QCOW2_HDR_SRCS)
+IMAGE_LIBS = -lz -lzstd
+
 UNIT += qcow2_hdr_test
 qcow2_hdr_test_SRCS = $(QCOW2_HDR_SRCS)
 

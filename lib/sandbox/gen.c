@@ -36,6 +36,9 @@ static const struct rule rules_control[] = {
 static const struct rule rules_priv[] = {
 #include "lib/sandbox/filter_priv.def"
 };
+static const struct rule rules_offline[] = {
+#include "lib/sandbox/filter_offline.def"
+};
 
 #define FILTER(n)	{ #n, rules_##n, sizeof(rules_##n) / sizeof(rules_##n[0]) }
 static const struct {
@@ -45,6 +48,7 @@ static const struct {
 } filters[] = {
 	FILTER(vm),
 	FILTER(control),
+	FILTER(offline),
 	FILTER(priv),
 };
 /* clang-format on */
