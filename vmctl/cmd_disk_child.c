@@ -322,6 +322,8 @@ job_child(int sock, pid_t parent, const struct job *job)
 		refuse(&c, "sandbox: %s: %s", what, strerror(errno));
 	else if (work(&c) == 0)
 		c.r.status = ST_DONE;
+	if (c.r.status != ST_DONE)
+		memset(&c.r.h, 0, sizeof(c.r.h)); /* refused half-way */
 	b = body();
 	if (job_result_put(b, &c.r) == -1)
 		child_end();

@@ -66,9 +66,9 @@ lay_out(struct image_new *n)
 	n->l1_size = ceil_div(n->spec->size, 1ULL << L1_BITS);
 	if (n->l1_size > QCOW2_L1_MAX / 8)
 		return too_large(n);
+	if (n->l1_size == 0)
+		n->l1_size = 1; /* a table has a cluster */
 	l1_clusters = ceil_div(n->l1_size * 8, CLUSTER);
-	if (l1_clusters == 0)
-		l1_clusters = 1;
 	/* Data, L2 tables, L1, header; and 1/1024 for refcounts. */
 	most = ceil_div(n->spec->size, CLUSTER) + n->l1_size + l1_clusters + 2;
 	blocks = ceil_div(most + most / 1024 + 1, REF_ENTRIES);
