@@ -55,22 +55,28 @@ check_read(struct check *c, void *buf, size_t len, uint64_t off,
 	return file_read(c->fd, buf, len, off) == -1 ? check_error(c, what) : 0;
 }
 
-/* The COPIED flag says that the refcount is 1. */
+/*
+ * The COPIED flag says that the refcount is 1.  1 if it was added to `*e',
+ * as it has to be where a refcount was lowered, 0, or -1.
+ */
 static int
-check_copied(struct check *c, uint64_t e, uint64_t off, const char *what)
+check_copied(struct check *c, uint64_t *e, const char *what)
 {
-	uint64_t ref;
+	uint64_t ref, off = *e & QCOW2_OFFSET;
 
-	if (!c->first)
+	if (!c->first && !c->add_flags)
 		return 0;
 	if (refs_get(c, off >> c->h.cluster_bits, &ref) == -1)
 		return -1;
-	if ((ref == 1) != ((e & QCOW2_COPIED) != 0))
-		check_corrupt(c,
-		    "%s at 0x%llx has refcount %llu, its entry "
-		    "says %s",
-		    what, (unsigned long long)off, (unsigned long long)ref,
-		    e & QCOW2_COPIED ? "1" : "something else");
+	if ((ref == 1) == ((*e & QCOW2_COPIED) != 0))
+		return 0;
+	if (c->add_flags && ref == 1) {
+		*e |= QCOW2_COPIED;
+		return 1;
+	}
+	check_corrupt(c, "%s at 0x%llx has refcount %llu, its entry says %s",
+	    what, (unsigned long long)off, (unsigned long long)ref,
+	    *e & QCOW2_COPIED ? "1" : "something else");
 	return 0;
 }
 
@@ -90,20 +96,21 @@ walk_compressed(struct check *c, uint64_t e, int active)
 	refs_add(c, off, len, 0, "compressed cluster");
 }
 
+/* As check_copied(). */
 static int
-walk_entry(struct check *c, uint64_t e, int active)
+walk_entry(struct check *c, uint64_t *e, int active)
 {
-	uint64_t off = e & QCOW2_OFFSET, flags = QCOW2_COPIED;
+	uint64_t off = *e & QCOW2_OFFSET, flags = QCOW2_COPIED;
 
-	if (e & QCOW2_COMPRESSED) {
-		walk_compressed(c, e, active);
+	if (*e & QCOW2_COMPRESSED) {
+		walk_compressed(c, *e, active);
 		return 0;
 	}
 	if (c->h.version != 2)
 		flags |= QCOW2_ZERO;
-	if (e & ~(QCOW2_OFFSET | flags)) {
+	if (*e & ~(QCOW2_OFFSET | flags)) {
 		check_corrupt(c, "malformed L2 entry 0x%llx",
-		    (unsigned long long)e);
+		    (unsigned long long)*e);
 		return 0;
 	}
 	if (off == 0)
@@ -112,28 +119,43 @@ walk_entry(struct check *c, uint64_t e, int active)
 		c->res->data++;
 	if (refs_add(c, off, qcow2_cluster(&c->h), 1, "data cluster") == -1)
 		return 0;
-	return active ? check_copied(c, e, off, "data cluster") : 0;
+	return active ? check_copied(c, e, "data cluster") : 0;
 }
 
 static int
 walk_l2(struct check *c, uint64_t *l2, uint64_t off, int active)
 {
-	uint64_t i;
+	uint64_t i, e, cluster = qcow2_cluster(&c->h);
+	int rc, changed = 0;
 
-	if (check_read(c, l2, qcow2_cluster(&c->h), off, "L2 table") == -1)
+	if (check_read(c, l2, cluster, off, "L2 table") == -1)
 		return -1;
-	for (i = 0; i < qcow2_cluster(&c->h) / 8; i++)
-		if (l2[i] != 0 && walk_entry(c, be64toh(l2[i]), active) == -1)
+	for (i = 0; i < cluster / 8; i++) {
+		if (l2[i] == 0)
+			continue;
+		e = be64toh(l2[i]);
+		if ((rc = walk_entry(c, &e, active)) == -1)
 			return -1;
+		if (rc == 1) {
+			l2[i] = htobe64(e);
+			changed = 1;
+		}
+	}
+	if (changed && file_write(c->fd, l2, cluster, off) == -1)
+		return check_error(c, "cannot write an L2 table");
 	return 0;
 }
 
-/* Entry of an L1 table; `*budget' tables may still be read. */
+/*
+ * Entry of an L1 table, which is at `pos'; `*budget' tables may still be
+ * read.
+ */
 static int
-walk_l1_entry(struct check *c, uint64_t e, uint64_t *l2, uint64_t *budget,
-    int active)
+walk_l1_entry(struct check *c, uint64_t e, uint64_t pos, uint64_t *l2,
+    uint64_t *budget, int active)
 {
-	uint64_t off = e & QCOW2_OFFSET;
+	uint64_t off = e & QCOW2_OFFSET, be;
+	int rc = 0;
 
 	if (e & ~(QCOW2_OFFSET | QCOW2_COPIED)) {
 		check_corrupt(c, "malformed L1 entry 0x%llx",
@@ -150,8 +172,11 @@ walk_l1_entry(struct check *c, uint64_t e, uint64_t *l2, uint64_t *budget,
 	}
 	if (refs_add(c, off, qcow2_cluster(&c->h), 1, "L2 table") == -1)
 		return 0;
-	if (active && check_copied(c, e, off, "L2 table") == -1)
+	if (active && (rc = check_copied(c, &e, "L2 table")) == -1)
 		return -1;
+	be = htobe64(e);
+	if (rc == 1 && file_write(c->fd, &be, sizeof(be), pos) == -1)
+		return check_error(c, "cannot write the L1 table");
 	return walk_l2(c, l2, off, active);
 }
 
@@ -177,8 +202,8 @@ walk_l1(struct check *c, uint64_t off, uint64_t n, int active)
 				    c->lo + i * (c->hi - c->lo) / n,
 				    c->nclusters);
 		}
-		if (walk_l1_entry(c, be64toh(piece[i % L1_PIECE]), l2, &budget,
-			active) == -1)
+		if (walk_l1_entry(c, be64toh(piece[i % L1_PIECE]), off + i * 8,
+			l2, &budget, active) == -1)
 			goto out;
 	}
 	rc = 0;
@@ -331,7 +356,23 @@ round_of(struct check *c, int fix)
 	return 0;
 }
 
-/* The dirty bit goes last, when the refcounts are on disk. */
+/*
+ * Free what is leaked: first refcounts, then the flags of what is not shared
+ * any more, which are true at any time.
+ */
+static int
+repair(struct check *c)
+{
+	if (round_of(c, 1) == -1)
+		return -1;
+	if (fdatasync(c->fd) == -1)
+		return check_error(c, "cannot write");
+	c->add_flags = 1;
+	c->first = 0;
+	return walk_l1(c, c->h.l1_off, c->h.l1_size, 1);
+}
+
+/* The dirty bit goes last, when all else is on disk. */
 static int
 finish(struct check *c)
 {
@@ -355,7 +396,7 @@ check_all(struct check *c)
 		return -1;
 	if (!(c->how->flags & IMAGE_CHECK_REPAIR) || c->res->corruptions != 0)
 		return 0;
-	if (c->res->leaks != 0 && round_of(c, 1) == -1)
+	if (c->res->leaks != 0 && repair(c) == -1)
 		return -1;
 	return finish(c);
 }

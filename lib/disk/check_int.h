@@ -14,6 +14,7 @@ struct check {
 	uint64_t nclusters; /* of the file, also the last one if it is short */
 	unsigned int lines; /* said */
 	int first;	    /* the pass that complains */
+	int add_flags;	    /* the pass that adds COPIED flags */
 	/* Counts of the clusters lo to hi - 1, at most REF_TOP each. */
 	uint16_t *refs;
 	uint64_t lo, hi;

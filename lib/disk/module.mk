@@ -16,3 +16,7 @@ qcow2_hdr_test_SRCS = $(QCOW2_HDR_SRCS)
 
 FUZZ += qcow2_hdr
 qcow2_hdr_FUZZ_SRCS = $(QCOW2_HDR_SRCS)
+
+FUZZ += image
+image_FUZZ_SRCS = $(IMAGE_SRCS)
+image_FUZZ_LIBS = $(IMAGE_LIBS)
