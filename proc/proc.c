@@ -20,6 +20,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/proc.h"
 
@@ -103,6 +104,8 @@ proc_init(const struct proc_args *a)
 	setproctitle("-vmd: %s", a->role);
 	log_init(a->role, LOG_TO_STDERR, a->verbose);
 	log_set_sink(log_up, NULL);
+	if (sandbox_traps(PROC_CHANNEL_FD, NULL) == -1)
+		fatal("SIGSYS");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("PR_SET_PDEATHSIG");
 }

@@ -2,47 +2,60 @@
  * The connection of vmctl to vmd: imsg on a blocking stream socket.
  *
  * The daemon's process `control' is at the other end.  Every request has a
- * number of ours; answers to others are dropped.
+ * number of ours; answers to others are dropped.  The daemon takes
+ * connections even when nobody serves them, so every wait has a deadline.
  */
 
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
 #include "vmctl/vmctl.h"
 
-int
-client_connect(struct vmctl *ctl)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
+unsigned int client_patience_s = 30;
 
-	if (ctl->fd != -1)
-		return 0;
-	if (strlen(ctl->socket) >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* When patience ends; -1: never. */
+static int64_t
+deadline(const struct vmctl *ctl)
+{
+	if (ctl->patience_s == 0)
 		return -1;
-	}
-	strcpy(sun.sun_path, ctl->socket);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		fd_close(&fd);
-		return -1;
-	}
-	if (imsgbuf_init(&ctl->ib, fd) == -1 ||
-	    imsgbuf_set_maxsize(&ctl->ib, MSG_MAXSIZE) == -1) {
-		fd_close(&fd);
-		return -1;
-	}
-	imsgbuf_allow_fdpass(&ctl->ib);
-	ctl->fd = fd;
-	return 0;
+	return now_ms() + (int64_t)ctl->patience_s * 1000;
+}
+
+/* Wait until there is something to read; -1 with errno. */
+static int
+readable(const struct vmctl *ctl, int64_t end)
+{
+	struct pollfd pfd = { .fd = ctl->fd, .events = POLLIN };
+	int64_t left = -1;
+	int n;
+
+	do {
+		if (end != -1 && (left = end - now_ms()) < 0)
+			left = 0;
+		n = poll(&pfd, 1, left > INT_MAX ? INT_MAX : (int)left);
+	} while (n == -1 && errno == EINTR);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	return n > 0 ? 0 : -1;
 }
 
 void
@@ -61,6 +74,83 @@ lost(struct vmctl *ctl, const char *why)
 	complain(ctl, NULL, "%s: %s", ctl->socket, why);
 	client_close(ctl);
 	return ST_NODAEMON;
+}
+
+/* The same, after a call that set errno. */
+static int
+lost_errno(struct vmctl *ctl)
+{
+	if (errno != ETIMEDOUT)
+		return lost(ctl, strerror(errno));
+	lost(ctl, "vmd does not answer");
+	return ST_TIMEOUT;
+}
+
+/* -1 with errno.  A queue that stays full blocks connect(2). */
+static int
+connect_socket(const char *path)
+{
+	const struct timeval tv = { .tv_sec = client_patience_s };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(sun.sun_path, path);
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0 &&
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	if (errno == EAGAIN)
+		errno = ETIMEDOUT;
+	fd_close(&fd);
+	return -1;
+}
+
+int
+client_try(struct vmctl *ctl)
+{
+	int fd;
+
+	if (ctl->fd != -1)
+		return 0;
+	if ((fd = connect_socket(ctl->socket)) == -1)
+		return -1;
+	if (imsgbuf_init(&ctl->ib, fd) == -1 ||
+	    imsgbuf_set_maxsize(&ctl->ib, MSG_MAXSIZE) == -1) {
+		fd_close(&fd);
+		return -1;
+	}
+	imsgbuf_allow_fdpass(&ctl->ib);
+	ctl->fd = fd;
+	return 0;
+}
+
+int
+client_connect(struct vmctl *ctl)
+{
+	return client_try(ctl) == 0 ? ST_DONE : lost_errno(ctl);
+}
+
+/* Write all of it, in time. */
+static int
+flush(struct vmctl *ctl)
+{
+	int64_t end = deadline(ctl);
+
+	while (imsgbuf_queuelen(&ctl->ib) > 0) {
+		if (imsgbuf_write(&ctl->ib) == -1)
+			return -1;
+		if (imsgbuf_queuelen(&ctl->ib) > 0 && end != -1 &&
+		    now_ms() >= end) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static int
@@ -85,16 +175,16 @@ int
 client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body, int *fds,
     size_t nfds)
 {
-	int rc = ST_DONE;
 	size_t i;
+	int rc;
 
-	if (client_connect(ctl) == -1)
-		rc = lost(ctl, strerror(errno));
+	if ((rc = client_connect(ctl)) != ST_DONE)
+		;
 	else if (compose(ctl, type, body, fds, nfds) == -1) {
 		complain(ctl, NULL, "request: %s", strerror(errno));
 		rc = ST_FAILED;
-	} else if (imsgbuf_flush(&ctl->ib) == -1)
-		rc = lost(ctl, strerror(errno));
+	} else if (flush(ctl) == -1)
+		rc = lost_errno(ctl);
 	for (i = 0; i < nfds; i++)
 		fd_close(&fds[i]);
 	ibuf_free(body);
@@ -138,6 +228,7 @@ is_answer(const struct vmctl *ctl, struct answer *a)
 int
 client_recv(struct vmctl *ctl, struct answer *a)
 {
+	int64_t end = deadline(ctl);
 	ssize_t n;
 	int rc;
 
@@ -152,10 +243,12 @@ client_recv(struct vmctl *ctl, struct answer *a)
 				return lost(ctl, "malformed answer");
 			continue;
 		}
+		if (readable(ctl, end) == -1)
+			return lost_errno(ctl);
 		if ((rc = imsgbuf_read(&ctl->ib)) == 0)
 			return lost(ctl, "connection closed by vmd");
 		if (rc == -1)
-			return lost(ctl, strerror(errno));
+			return lost_errno(ctl);
 	}
 }
 

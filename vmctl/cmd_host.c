@@ -127,7 +127,7 @@ cmd_host(struct vmctl *ctl, int argc, char **argv)
 
 	if (next_opt(ctl, argc, argv) != -1 || optind != argc)
 		return ST_USAGE;
-	if (client_connect(ctl) == -1) {
+	if (client_try(ctl) == -1) {
 		if (ctl->verbose)
 			complain(ctl, NULL, "%s: %s", ctl->socket,
 			    strerror(errno));

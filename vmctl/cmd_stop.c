@@ -88,7 +88,13 @@ ask(struct vmctl *ctl, uint32_t type, char *name, uint32_t flags)
 	struct vmop_result r;
 	uint32_t answer = IMSG_NONE;
 
-	if (!ctl->json && client_connect(ctl) == 0)
+	/* How long a guest takes is its own affair. */
+	ctl->patience_s = client_patience_s;
+	if (waiting || flags & VMOP_WAIT)
+		ctl->patience_s = 0;
+	if ((rc = client_connect(ctl)) != ST_DONE)
+		return rc;
+	if (!ctl->json)
 		progress_begin(waiting ? "waiting for" : "stopping",
 		    is_id(name) ? NULL : name);
 	if ((rc = client_ask(ctl, type, &op, &answer, &r)) != ST_DONE)
@@ -123,7 +129,7 @@ stop_all(struct vmctl *ctl, uint32_t flags)
 		    l.vms[i].spec->name, flags);
 		if (one != ST_DONE)
 			worst = one;
-		if (one == ST_NODAEMON)
+		if (one == ST_NODAEMON || one == ST_TIMEOUT)
 			break;
 	}
 	vm_list_fini(&l);

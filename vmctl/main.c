@@ -119,7 +119,11 @@ run(struct vmctl *ctl, int argc, char **argv)
 int
 vmctl_main(int argc, char **argv)
 {
-	struct vmctl ctl = { .socket = VMCTL_SOCKET, .fd = -1 };
+	struct vmctl ctl = {
+		.socket = VMCTL_SOCKET,
+		.fd = -1,
+		.patience_s = client_patience_s,
+	};
 	int c;
 
 	/* Options may follow operands, whatever the environment says. */

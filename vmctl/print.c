@@ -202,6 +202,15 @@ field(const char *s)
 	return out;
 }
 
+/* The table has no word for a process that is not up yet. */
+static const char *
+state_word(uint32_t state)
+{
+	if (state == VMS_STARTING)
+		state = VMS_RUNNING;
+	return vm_state_text((enum vm_state)state);
+}
+
 void
 print_row(const struct vm_info *i)
 {
@@ -222,7 +231,7 @@ print_row(const struct vm_info *i)
 	    i->spec->cpus == 0 ? 1 : i->spec->cpus,
 	    scaled_fmt(max,
 		i->spec->memory == 0 ? VM_DEFAULT_MEMORY : i->spec->memory),
-	    cur, tty, o, vm_state_text((enum vm_state)i->state), name);
+	    cur, tty, o, state_word(i->state), name);
 	free(name);
 	free(tty);
 	free(o);

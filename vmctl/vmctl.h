@@ -39,6 +39,8 @@ struct vmctl {
 	int fd; /* to vmd, -1: not connected */
 	struct imsgbuf ib;
 	uint64_t reqid; /* of the latest request */
+	/* Seconds to wait for the daemon, 0: for ever.  Commands change it. */
+	unsigned int patience_s;
 };
 
 /*
@@ -89,7 +91,16 @@ struct answer {
 	struct imsg im;
 };
 
-/* Connect; 0 or -1 with errno.  Does nothing when connected. */
+/*
+ * What ordinary requests may take; less in tests.  A start takes longer: vmd
+ * has deadlines of its own for that.
+ */
+extern unsigned int client_patience_s;
+#define START_PATIENCES 4
+
+/* Connect unless connected; 0, or -1 with errno, without a message. */
+int client_try(struct vmctl *ctl);
+/* ... ST_DONE, or another status after a message. */
 int client_connect(struct vmctl *ctl);
 void client_close(struct vmctl *ctl);
 /*
@@ -99,7 +110,10 @@ void client_close(struct vmctl *ctl);
 int client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body, int *fds,
     size_t nfds);
 int client_send_id(struct vmctl *ctl, uint32_t type, const struct vmop_id *op);
-/* Wait for the next answer to the latest request; as above. */
+/*
+ * Wait for the next answer to the latest request; as above, ST_TIMEOUT when
+ * there is none for `patience_s'.
+ */
 int client_recv(struct vmctl *ctl, struct answer *a);
 void answer_fini(struct answer *a);
 /* Read a body; ST_DONE, or ST_FAILED after a message. */

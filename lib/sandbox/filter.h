@@ -9,10 +9,15 @@ struct sb_filter {
 	const char *name;
 	const struct sock_filter *prog;
 	unsigned short len;
-	unsigned int nrules;
+	unsigned int ncalls; /* allowed, some by their arguments only */
 };
 
 extern const struct sb_filter sb_filters[];
 extern const size_t sb_nfilters;
+
+/* Names of system calls by number; empty where there is none. */
+#define SB_NCALLS   512
+#define SB_CALL_LEN 28
+extern const char sb_calls[SB_NCALLS][SB_CALL_LEN];
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +16,22 @@
 #include <unistd.h>
 
 #include "lib/sandbox/sandbox.h"
+#include "lib/util/fdlist.h"
+#include "lib/util/log.h"
 
 #define SUBUID_USER "_vmd:"
 #define MAXSLOTS    (VMD_IDS_COUNT / SB_SLOT_IDS)
 
 static struct {
 	int fd;
-	uid_t base; /* of slot 0, in this namespace */
+	uid_t base;	   /* of slot 0, in this namespace */
+	unsigned int root; /* which one is slot 0 in here */
 	unsigned int nslots;
 	unsigned char taken[MAXSLOTS];
 } ids = { .fd = -1 };
+
+/* In the parent: the file of locks for the vmm that is being started. */
+static int next_file = -1;
 
 /* The range outside: _vmd's line of /etc/subuid, else the build setting. */
 static void
@@ -92,14 +99,84 @@ write_proc(pid_t pid, const char *name, const char *text)
 	return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
+static int
+open_file(void)
+{
+	struct stat st;
+	int fd;
+
+	fd = open(SB_IDS_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_uid != 0) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+static int
+lock_slot(int fd, unsigned int slot, short type)
+{
+	struct flock fl = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = slot,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &fl);
+}
+
+/* The file of locks, with one on a slot for the next vmm; or -1. */
+static int
+claim_root(unsigned int nslots, unsigned int *slot)
+{
+	unsigned int i;
+	int fd;
+
+	if ((fd = open_file()) == -1) {
+		log_warn(SB_IDS_FILE);
+		return -1;
+	}
+	for (i = 0; i < nslots; i++) {
+		if (lock_slot(fd, i, F_WRLCK) == 0) {
+			*slot = i;
+			return fd;
+		}
+		if (errno != EAGAIN && errno != EACCES)
+			break;
+	}
+	log_warn(SB_IDS_FILE ": no ids for vmm");
+	fd_close(&fd);
+	return -1;
+}
+
+/*
+ * Slot `root' becomes the first inside, so that no two vmm are the same
+ * user; those before it move up, those behind it keep their place.
+ */
 int
 sandbox_vmm_map(pid_t pid, void *arg)
 {
-	unsigned int base, count;
-	char map[64];
+	unsigned int base, count, root, first, behind;
+	char map[128];
+	int n;
 
 	outer_range(&base, &count);
-	snprintf(map, sizeof(map), "0 %u %u\n", base, count);
+	fd_close(&next_file);
+	if ((next_file = claim_root(count / SB_SLOT_IDS, &root)) == -1)
+		return -1;
+	first = root * SB_SLOT_IDS;
+	behind = first + SB_SLOT_IDS;
+	n = snprintf(map, sizeof(map), "0 %u %d\n", base + first, SB_SLOT_IDS);
+	if (first > 0)
+		n += snprintf(map + n, sizeof(map) - (size_t)n, "%d %u %u\n",
+		    SB_SLOT_IDS, base, first);
+	if (behind < count)
+		snprintf(map + n, sizeof(map) - (size_t)n, "%u %u %u\n", behind,
+		    base + behind, count - behind);
 	if (write_proc(pid, "uid_map", map) == -1 ||
 	    write_proc(pid, "gid_map", map) == -1)
 		return -1;
@@ -118,42 +195,55 @@ sandbox_vmm_child(void *arg)
 int
 sandbox_ids_open(void)
 {
-	struct stat st;
-	int fd;
+	int fd = next_file;
 
-	fd = open(SB_IDS_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd == -1)
-		return -1;
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_uid != 0) {
-		close(fd);
-		errno = EPERM;
-		return -1;
-	}
-	return fd;
+	next_file = -1;
+	return fd != -1 ? fd : open_file();
 }
 
-int
-sandbox_ids_init(void)
+/* Lines of uid_map: 0 to 3 with the slot of vmm; -1 with errno. */
+static int
+read_map(unsigned int *first, unsigned int *base, unsigned int *count)
 {
-	unsigned int inside, outside, count;
+	unsigned int inside, outside, n;
+	int lines = 0;
 	FILE *f;
-	int n;
 
 	if ((f = fopen("/proc/self/uid_map", "re")) == NULL)
 		return -1;
-	n = fscanf(f, "%u %u %u", &inside, &outside, &count);
-	fclose(f);
-	if (n != 3) {
-		errno = EINVAL;
-		return -1;
+	*base = UINT_MAX;
+	for (*count = 0; fscanf(f, "%u %u %u", &inside, &outside, &n) == 3;
+	     lines++) {
+		if (inside == 0)
+			*first = outside;
+		if (outside < *base)
+			*base = outside;
+		*count += n;
 	}
-	ids.base = inside;
-	if (outside == 0) /* the initial namespace: ids as they are */
-		outer_range(&ids.base, &count);
-	ids.nslots = count / SB_SLOT_IDS;
-	if (ids.nslots > MAXSLOTS)
-		ids.nslots = MAXSLOTS;
-	return 0;
+	fclose(f);
+	return lines;
+}
+
+/*
+ * The map is the parent's if it says what sandbox_vmm_map() wrote; else the
+ * ids are taken as they are.
+ */
+int
+sandbox_ids_init(void)
+{
+	unsigned int first = 0, base = 0, count = 0, range, n;
+	int lines, ours;
+
+	if ((lines = read_map(&first, &base, &count)) == -1)
+		return -1;
+	outer_range(&range, &n);
+	ours = lines > 0 && base == range && count == n &&
+	    (first - base) % SB_SLOT_IDS == 0;
+	ids.base = ours ? 0 : range;
+	ids.root = ours ? (first - base) / SB_SLOT_IDS : 0;
+	ids.nslots = n / SB_SLOT_IDS;
+	memset(ids.taken, 0, sizeof(ids.taken));
+	return !ours;
 }
 
 void
@@ -164,17 +254,11 @@ sandbox_ids_file(int fd)
 	ids.fd = fd;
 }
 
-static int
-lock_slot(unsigned int slot, short type)
+/* The slot outside, which is what is locked, of slot `i' inside. */
+static unsigned int
+outer_slot(unsigned int i)
 {
-	struct flock fl = {
-		.l_type = type,
-		.l_whence = SEEK_SET,
-		.l_start = slot,
-		.l_len = 1,
-	};
-
-	return fcntl(ids.fd, F_OFD_SETLK, &fl);
+	return i <= ids.root ? i - 1 : i;
 }
 
 int
@@ -185,7 +269,7 @@ sandbox_slot_claim(uid_t *id)
 	for (i = 1; i < ids.nslots; i++) {
 		if (ids.taken[i])
 			continue;
-		if (lock_slot(i, F_WRLCK) == 0) {
+		if (lock_slot(ids.fd, outer_slot(i), F_WRLCK) == 0) {
 			ids.taken[i] = 1;
 			*id = ids.base + i * SB_SLOT_IDS;
 			return 0;
@@ -204,6 +288,6 @@ sandbox_slot_release(uid_t id)
 
 	if (i == 0 || i >= ids.nslots || !ids.taken[i])
 		return;
-	lock_slot(i, F_UNLCK);
+	lock_slot(ids.fd, outer_slot(i), F_UNLCK);
 	ids.taken[i] = 0;
 }

@@ -13,3 +13,15 @@ $(B)/gen/filters.c: lib/sandbox/gen.c $(SANDBOX_DEFS)
 	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -o $(B)/gen/filters lib/sandbox/gen.c \
 		-lseccomp
 	$(Q)$(B)/gen/filters >$@.tmp && mv $@.tmp $@
+
+UNIT += ids_test
+ids_test_SRCS = lib/sandbox/ids.c $(UTIL_SRCS)
+ids_test_LIBS = -lbsd -levent_core
+
+UNIT += sandbox_test
+sandbox_test_SRCS = $(SANDBOX_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
+sandbox_test_LIBS = -lbsd
+
+UNIT += sandbox_filters_test
+sandbox_filters_test_SRCS = $(SANDBOX_SRCS) $(UTIL_SRCS)
+sandbox_filters_test_LIBS = -lpthread -lbsd

@@ -14,8 +14,8 @@
 
 /*
  * Build settings: the range used when /etc/subuid has no line for _vmd.
- * Slots of 32 ids each; slot 0 is the namespace's root, vmm.  Several
- * daemons share the range: slots are claimed by OFD locks on one file.
+ * Slots of 32 ids each.  Several daemons share the range: slots, one of them
+ * for vmm itself, are claimed by OFD locks on one file.
  */
 #ifndef VMD_IDS_BASE
 #define VMD_IDS_BASE 1900000000U
@@ -28,16 +28,20 @@
 #define SB_EXIT_DENIED 31 /* exit status after a denied system call */
 
 /*
- * Open the file of locks, in the root parent, afresh for each vmm: what it
+ * The file of locks, in the root parent, opened afresh for each vmm: what it
  * claimed is free when its last descriptor is closed.  -1 with errno.
  */
 int sandbox_ids_open(void);
 /*
- * In vmm: learn the range of this namespace from /proc/self/uid_map; call
- * before sandbox_empty_root().  0 or -1 with errno.  Then give it the file
- * of locks, which is taken.
+ * In vmm: which ids there are, by /proc/self/uid_map; call before
+ * sandbox_empty_root().  0 in the user namespace that the parent made, 1 if
+ * there is none and the ids are taken as they are, -1 with errno.
  */
 int sandbox_ids_init(void);
+/*
+ * The file of locks, which is taken.  It is one descriptor for the life of
+ * vmm, so no change of root matters to it.
+ */
 void sandbox_ids_file(int fd);
 /*
  * Claim the first free slot; `*id' is its first user and group id as seen
@@ -54,7 +58,11 @@ void sandbox_slot_release(uid_t id);
  * own without one.
  */
 int sandbox_vmm_flags(unsigned int *lacking);
-/* spawn.started of vmm: writes uid_map, setgroups, gid_map of `pid'. */
+/*
+ * spawn.started of vmm: claims a slot for it, which becomes the first in the
+ * namespace, and writes uid_map and gid_map of `pid'.  The lock is in what
+ * sandbox_ids_open() returns next.
+ */
 int sandbox_vmm_map(pid_t pid, void *arg);
 /* spawn.child of vmm: become root of the new namespace. */
 int sandbox_vmm_child(void *arg);
@@ -72,17 +80,33 @@ int sandbox_empty_root(void);
  */
 int sandbox_lock(const char **what);
 /*
+ * Keep the capabilities of `keep' (bits 1ULL << CAP_X) and lose all others,
+ * also what an exec could bring back.  Needs CAP_SETPCAP.  0 or -1 with
+ * errno.
+ */
+int sandbox_caps(uint64_t keep);
+/*
  * A Landlock domain that handles everything and grants nothing
- * (`keep_exec': all but EXECUTE and READ_FILE, which execveat(2) needs).  After sandbox_lock(), before threads are
- * made.  1 if the kernel has none, 0, or -1 with errno.
+ * (`keep_exec': all but EXECUTE and READ_FILE, which execveat(2) needs).
+ * After sandbox_lock(), before threads are made.  1 if the kernel has none,
+ * 0, or -1 with errno.
  */
 int sandbox_landlock(int keep_exec);
 /*
- * Put the filter called `name' (filter_NAME.def) on all threads.  From then
- * on a denied call makes the process log `denied: system call N' on
- * descriptor `report', its channel, and exit.  1: the kernel has none, 0, or
- * -1 with errno; ENOENT: no such filter.
+ * From now on a call that a filter denies makes the process say `denied:
+ * system call N (NAME)' on `fd' and exit with SB_EXIT_DENIED: as a CTL_LOG
+ * message, or, if `prefix' is not NULL, as a line of text after that (which
+ * must last).  It does not survive an exec; until the next call of this a
+ * denied call is death by SIGSYS.  0 or -1 with errno.
  */
-int sandbox_seccomp(const char *name, int report);
+int sandbox_traps(int fd, const char *prefix);
+/*
+ * Put the filter called `name' (filter_NAME.def) on all threads; no_new_privs
+ * or CAP_SYS_ADMIN must be there.  It holds for all that is started later.
+ * `channel' is for sandbox_traps(), -1 if that was called.  Threads are made
+ * before the filter called vm, which has neither clone nor clone3.  1: the
+ * kernel has none, 0, or -1 with errno; ENOENT: no such filter.
+ */
+int sandbox_seccomp(const char *name, int channel);
 
 #endif

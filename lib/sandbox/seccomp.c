@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <syslog.h>
+#include <ucontext.h>
 #include <unistd.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -20,7 +21,11 @@
 #include "lib/sandbox/filter.h"
 #include "lib/sandbox/sandbox.h"
 
-static int report_fd = -1;
+/* Where denied calls are told: a channel, or a log that wants text. */
+static struct {
+	int fd;
+	const char *prefix; /* of a line of text; NULL: a message */
+} report = { .fd = -1 };
 
 /* A CTL_LOG message, made by hand: we are in a signal handler. */
 struct denial {
@@ -28,33 +33,96 @@ struct denial {
 	struct msg_hdr hdr;
 	uint32_t prio;
 	uint32_t len;
-	char text[32];
+	char text[128];
 } __attribute__((packed));
 
 static void
+add_text(struct denial *d, const char *s)
+{
+	while (*s != '\0' && d->len < sizeof(d->text))
+		d->text[d->len++] = *s++;
+}
+
+static void
+add_number(struct denial *d, unsigned int v, unsigned int base)
+{
+	char digits[12];
+	size_t n = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[v % base];
+		v /= base;
+	} while (v > 0);
+	while (n > 0 && d->len < sizeof(d->text))
+		d->text[d->len++] = digits[--n];
+}
+
+static void
+add_call(struct denial *d, unsigned int nr)
+{
+	add_text(d, "denied: system call ");
+	add_number(d, nr, 10);
+	if (nr < SB_NCALLS && sb_calls[nr][0] != '\0') {
+		add_text(d, " (");
+		add_text(d, sb_calls[nr]);
+		add_text(d, ")");
+	}
+}
+
+static void
+tell(struct denial *d)
+{
+	size_t len = offsetof(struct denial, text) + d->len;
+
+	if (report.prefix != NULL) {
+		add_text(d, "\n");
+		syscall(SYS_write, report.fd, d->text, d->len);
+		return;
+	}
+	d->imsg.type = IMSG_CTL_LOG;
+	d->imsg.len = (uint32_t)len;
+	d->prio = LOG_ERR;
+	syscall(SYS_write, report.fd, d, len);
+}
+
+/* Nothing but the calls: what libc adds to them may be denied too. */
+static void
 denied(int sig, siginfo_t *si, void *ctx)
 {
-	static const char prefix[] = "denied: system call ";
+	const ucontext_t *uc = ctx;
 	struct denial d;
-	char digits[12];
-	unsigned int nr = (unsigned int)si->si_syscall;
-	size_t n = 0, len = sizeof(prefix) - 1, i;
 
 	memset(&d, 0, sizeof(d));
-	do {
-		digits[n++] = (char)('0' + nr % 10);
-		nr /= 10;
-	} while (nr > 0);
-	memcpy(d.text, prefix, len);
-	for (i = 0; i < n; i++)
-		d.text[len++] = digits[n - 1 - i];
-	d.imsg.type = IMSG_CTL_LOG;
-	d.imsg.len = (uint32_t)(offsetof(struct denial, text) + len);
-	d.prio = LOG_ERR;
-	d.len = (uint32_t)len;
-	if (write(report_fd, &d, d.imsg.len) == -1)
-		_exit(SB_EXIT_DENIED);
-	_exit(SB_EXIT_DENIED);
+	if (report.prefix != NULL)
+		add_text(&d, report.prefix);
+	add_call(&d, (unsigned int)si->si_syscall);
+	if (si->si_syscall == SYS_ioctl || si->si_syscall == SYS_fcntl) {
+		add_text(&d, ", request 0x");
+		add_number(&d, (unsigned int)uc->uc_mcontext.gregs[REG_RSI],
+		    16);
+	}
+	tell(&d);
+	for (;;)
+		syscall(SYS_exit_group, SB_EXIT_DENIED);
+}
+
+int
+sandbox_traps(int fd, const char *prefix)
+{
+	struct sigaction sa = { .sa_sigaction = denied,
+		.sa_flags = SA_SIGINFO };
+
+	report.fd = fd;
+	report.prefix = prefix;
+	return sigaction(SIGSYS, &sa, NULL);
+}
+
+/* Without filters in the kernel this is EINVAL or ENOSYS, else EFAULT. */
+static int
+have_filters(void)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) == -1 &&
+	    errno == EFAULT;
 }
 
 static int
@@ -62,19 +130,19 @@ install(const struct sb_filter *f)
 {
 	const struct sock_filter *prog = f->prog;
 	struct sock_fprog fp = { .len = f->len };
+	long rc;
 
 	memcpy(&fp.filter, &prog, sizeof(prog));
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-		SECCOMP_FILTER_FLAG_TSYNC, &fp) == 0)
-		return 0;
-	return errno == ENOSYS || errno == EINVAL ? 1 : -1;
+	rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+	    SECCOMP_FILTER_FLAG_TSYNC, &fp);
+	if (rc > 0)
+		errno = EBUSY; /* a thread with filters of its own */
+	return rc == 0 ? 0 : -1;
 }
 
 int
-sandbox_seccomp(const char *name, int report)
+sandbox_seccomp(const char *name, int channel)
 {
-	struct sigaction sa = { .sa_sigaction = denied,
-		.sa_flags = SA_SIGINFO | SA_NODEFER };
 	size_t i;
 
 	for (i = 0; i < sb_nfilters; i++)
@@ -84,8 +152,9 @@ sandbox_seccomp(const char *name, int report)
 		errno = ENOENT;
 		return -1;
 	}
-	report_fd = report;
-	if (sigaction(SIGSYS, &sa, NULL) == -1)
+	if (!have_filters())
+		return 1;
+	if (channel != -1 && sandbox_traps(channel, NULL) == -1)
 		return -1;
 	return install(&sb_filters[i]);
 }

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
-from vmdtest import BUILD, Daemon, Stream, Tap, snapshot, wait_gone  # noqa: E402
+from vmdtest import (BUILD, Daemon, Stream, Tap, check_same,  # noqa: E402
+                     snapshot, wait_gone)
 
 GUEST = BUILD + "/guest/"
 CONF = """
@@ -272,8 +273,9 @@ def staggered(vmd):
         vmd.vmctl("start", "tick")
         pids = [v["pid"] for v in other.info().values()]
         pids.append(vmd.info("tick")["pid"])
+        pids += vmd.pids()["vmm"] + other.pids()["vmm"]
         uids = {uid(pid) for pid in pids}
-        assert len(uids) == 4 and 0 not in uids, uids
+        assert len(uids) == 6 and 0 not in uids, uids
         vmd.vmctl("stop", "-f", "-w", "tick")
         other.vmctl("stop", "-f", "-w", "-a")
 
@@ -300,10 +302,7 @@ def bad_starts(vmd):
     assert "/nonexistent/bsd" in out and "No such file" in out, out
     out = vmd.vmctl("start", "disk", status=1)
     assert "disk" in out and "not supported" in out, out
-    after = snapshot(vmd)
-    for key in before.keys() | after.keys():
-        assert before.get(key) == after.get(key), (
-            key, before.get(key), after.get(key))
+    check_same(before, snapshot(vmd))
 
 
 @tap.test
@@ -349,6 +348,71 @@ def reload(vmd):
     vmd.log.expect("reload")
     vmd.vmctl("reload")
     assert "added" not in vmd.info()
+
+
+@tap.test
+def limits(vmd):
+    """a limit counts what is up, names itself, and spares others"""
+    conf = """limit user nobody { vms 1 memory 100M }
+vm "a" { disable memory 64M boot "%(g)stick.elf" owner nobody }
+vm "b" { disable memory 64M boot "%(g)stick.elf" owner nobody }
+vm "big" { disable memory 128M boot "%(g)stick.elf" owner nobody }
+vm "mine" { disable memory 64M boot "%(g)stick.elf" }
+""" % {"g": GUEST}
+    with Daemon(conf) as other:
+        out = other.vmctl("start", "big", status=1)
+        assert ("limit of user nobody (%s:1): memory: 100M allowed, 0B in "
+                "use, this VM needs 128M" % other.conf) in out, out
+        other.vmctl("start", "a")
+        out = other.vmctl("start", "b", status=1)
+        assert ("limit of user nobody (%s:1): vms: 1 allowed, 1 in use, "
+                "this VM needs 1" % other.conf) in out, out
+        other.vmctl("start", "mine")
+        other.vmctl("stop", "-f", "-w", "a")
+        other.vmctl("start", "b")
+        # A file that is loaded may bring limits, but does not change them.
+        more = other.dir + "/more.conf"
+        with open(more, "w") as f:
+            f.write("limit user nobody { vms 9 }\n"
+                    "limit user root { vms 1 }\n")
+        other.vmctl("load", more)
+        out = other.vmctl("start", "a", status=1)
+        assert "vms: 1 allowed" in out, out
+        out = other.vmctl("start", "-b", GUEST + "tick.elf", "-m", "64M",
+                          "new", status=1)
+        assert "limit of user root (%s:2)" % more in out, out
+        other.vmctl("stop", "-f", "-w", "-a")
+
+
+@tap.test
+def load_ids(vmd):
+    """a fixed id of a VM that is known is an error of the load"""
+    more = vmd.dir + "/more.conf"
+    taken = vmd.info("uart")["id"]
+    with open(more, "w") as f:
+        f.write('vm "late" { disable boot "%stick.elf" id %d }\n' % (
+            GUEST, taken))
+    out = vmd.vmctl("load", more, status=1)
+    assert ('%s:1: vm "late" failed: id %d is that of vm "uart" (%s:' % (
+        more, taken, vmd.conf)) in out, out
+    assert "late" not in vmd.info()
+    os.unlink(more)
+
+
+@tap.test
+def not_yet(vmd):
+    """what cannot be had is refused by its option"""
+    image = vmd.dir + "/image"
+    with open(image, "w") as f:
+        f.truncate(1 << 20)
+    for args in ("-d", image), ("-r", image), ("-i", "1"), ("-n", "sw"), \
+            ("-B", "net"):
+        out = vmd.vmctl("start", "-b", GUEST + "tick.elf", *args, "new",
+                        status=1)
+        assert args[0] in out or "boot device net" in out, out
+        assert "not supported yet" in out, out
+        assert "new" not in vmd.info()
+    os.unlink(image)
 
 
 @tap.test

@@ -8,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
-from vmdtest import BUILD, TOP, Daemon, Tap, snapshot, wait_gone  # noqa: E402
+from vmdtest import (BUILD, TOP, Daemon, Tap, check_same,  # noqa: E402
+                     snapshot, wait_gone)
 
 KERNEL = TOP + "/build/cache/guest/vmlinuz"
 INITRD = BUILD + "/stock/initrd"
@@ -121,10 +122,7 @@ def cycles(vmd):
         pid = vmd.info("one")["pid"]
         vmd.vmctl("stop", "-w", "one", timeout=60)
         wait_gone([pid])
-    after = snapshot(vmd)
-    for key in before.keys() | after.keys():
-        assert before.get(key) == after.get(key), (
-            key, before.get(key), after.get(key))
+    check_same(before, snapshot(vmd))
 
 
 with Daemon(CONF) as daemon:

@@ -5,11 +5,13 @@ Everything a test makes lies in one directory that is removed at the end;
 the daemon and what it started end with it, also when the test is killed.
 """
 import ctypes
+import glob
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,14 +25,20 @@ BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 SLOW = 6 if os.environ.get("RIG") else 1    # the rig is emulated
 
 
+# Asked to end: clean up on the way.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def _die_with_us():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
 
 
 class Stream:
-    """Output of a process, collected by a thread, searched with a deadline."""
+    """Output of a process, collected by a thread, searched with a deadline.
+    With `show' it is printed as it comes."""
 
-    def __init__(self, fd):
+    def __init__(self, fd, show=False):
+        self.show = show
         self.text = ""
         self.pos = 0
         self.eof = False
@@ -43,6 +51,11 @@ class Stream:
                 data = os.read(fd, 65536)
             except OSError:         # a terminal that was hung up
                 data = b""
+            if self.show:
+                # Without questions to a terminal: where is the cursor?
+                sys.stdout.write(data.decode(errors="replace")
+                                 .replace("\r", "").replace("\033[6n", ""))
+                sys.stdout.flush()
             with self.cond:
                 self.eof = not data
                 self.text += data.decode(errors="replace")
@@ -80,14 +93,14 @@ class Stream:
 class Console:
     """`vmctl console NAME' between two pipes."""
 
-    def __init__(self, daemon, name, *options):
+    def __init__(self, daemon, name, *options, show=False):
         r, w = os.pipe()
         self.proc = subprocess.Popen(
             [BUILD + "/vmctl", "-s", daemon.sock, "console", *options, name],
             stdin=subprocess.PIPE, stdout=w, stderr=subprocess.STDOUT,
             preexec_fn=_die_with_us)
         os.close(w)
-        self.out = Stream(r)
+        self.out = Stream(r, show)
         self.expect = self.out.expect
 
     def send(self, text):
@@ -117,6 +130,7 @@ class Daemon:
         self.state = self.dir + "/state"
         self.conf = self.dir + "/vm.conf"
         self.options = options
+        self.request = None
         self.write_conf(conf)
         self.start()
 
@@ -135,6 +149,11 @@ class Daemon:
         os.close(w)
         self.log = Stream(r)
         self.log.expect(r"startup")
+
+    def probed(self):
+        """Wait for the end of the probe guest."""
+        self.log.expect("host: ")
+        wait_gone(self.pids().get("vm/probe", []))
 
     def vmctl(self, *args, timeout=30, status=0):
         """Run vmctl; its output, after checking its exit status."""
@@ -156,8 +175,32 @@ class Daemon:
             v["cause"] = v["exit_text"] or v["exit"]
         return vms[name] if name else vms
 
-    def console(self, name, *options):
-        return Console(self, name, *options)
+    def connect(self):
+        """A client's connection."""
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(self.sock)    # waits for its turn, only a blocking one does
+        s.settimeout(30 * SLOW)
+        return s
+
+    def status_request(self):
+        """The bytes that `vmctl status' sends, taken from itself."""
+        if self.request is None:
+            path = self.dir + "/fake.sock"
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen()
+                listener.settimeout(10 * SLOW)
+                with subprocess.Popen(
+                        [BUILD + "/vmctl", "-s", path, "status"],
+                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL, preexec_fn=_die_with_us):
+                    with listener.accept()[0] as s:
+                        self.request = s.recv(65536)
+            os.unlink(path)
+        return self.request
+
+    def console(self, name, *options, show=False):
+        return Console(self, name, *options, show=show)
 
     def pids(self):
         """Our processes, by title: {"control": [pid], "vm/a": [pid] ...}."""
@@ -235,23 +278,53 @@ def wait_gone(pids, timeout=30):
             raise AssertionError("process %d is still there" % pid)
 
 
+def descriptors(pid):
+    """What the descriptors of a process are, without numbers that are new
+    each time."""
+    found = []
+    try:
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            link = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+            found.append(re.sub(r"^(socket|pipe):\[\d+\]$", r"\1", link))
+    except OSError:         # it has just ended
+        pass
+    return sorted(found)
+
+
+def files(daemon):
+    """What lies where the daemon, or a test of it, may leave something.  Only
+    the rig is ours alone."""
+    tops = [daemon.dir] + glob.glob("/run/vmd*")
+    if os.environ.get("RIG"):
+        tops += ["/run", "/dev/shm"]
+    return sorted({os.path.join(d, f) for top in tops
+                   for d, _, names in os.walk(top) for f in names})
+
+
 def snapshot(daemon):
     """What a guest may leave behind, to be compared before and after."""
-    tree = descendants(daemon.proc.pid)
-    snap = {"processes": sorted(cmdline(p) for p in tree)}
-    for p in tree:
-        try:
-            names = os.listdir("/proc/%d/fd" % p)
-        except OSError:
-            continue
-        snap["descriptors of " + cmdline(p)] = len(names)
-    snap["ptys"] = sorted(os.listdir("/dev/pts"))
+    with daemon.connect() as s:
+        # When this is answered, connections closed before are gone.
+        s.sendall(daemon.status_request())
+        assert s.recv(65536)
+        tree = descendants(daemon.proc.pid)
+        snap = {"processes": sorted(cmdline(p) for p in tree)}
+        for p in tree:
+            snap.setdefault("descriptors of " + cmdline(p), []).extend(
+                descriptors(p))
+    if os.environ.get("RIG"):       # elsewhere people open some, too
+        snap["ptys"] = sorted(os.listdir("/dev/pts"))
     with open("/proc/self/mounts") as f:
         snap["mounts"] = sorted(f)
-    snap["files"] = sorted(
-        os.path.join(d, f) for top in (daemon.dir, "/run", "/dev/shm")
-        for d, _, files in os.walk(top) for f in files)
+    snap["files"] = files(daemon)
     return snap
+
+
+def check_same(before, after):
+    """Complain of the first list of a snapshot that has changed."""
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        assert old == new, "%s: %s, was %s" % (key, new, old)
 
 
 class Tap:

@@ -421,6 +421,29 @@ test_files(void **state)
 	assert_string_equal(said, "0: Is a directory\n");
 }
 
+/* A relative name is the same file in any directory. */
+static void
+test_firmware(void **state)
+{
+	struct conf_opts o = { .report = report };
+	char cwd[256], want[512];
+	struct conf *c;
+
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	assert_non_null(c = load("\nfirmware \"no/such\"\n", NULL));
+	snprintf(want, sizeof(want), "%s/no/such", cwd);
+	assert_string_equal(c->firmware, want);
+	said[0] = '\0';
+	assert_int_equal(conf_check(c, &o), 1);
+	snprintf(want, sizeof(want),
+	    "2: firmware %s/no/such: No such file or directory\n", cwd);
+	assert_string_equal(said, want);
+	conf_free(c);
+	assert_non_null(c = load("firmware \"/dev/null\"\n", NULL));
+	assert_int_equal(conf_check(c, &o), 0);
+	conf_free(c);
+}
+
 /* X11 and X39, and what is no more than a warning. */
 static void
 test_check(void **state)
@@ -430,16 +453,23 @@ test_check(void **state)
 
 	c = load("vm a {\n\tboot /no/kernel\n\tdisk /no/such\n"
 		 "\tcdrom /no/iso\n}\n"
-		 "vm t {\n\tdisable\n\tdisk /dev/null\n}\n",
+		 "vm t {\n\tdisable\n\tdisk /dev/null\n}\n"
+		 "vm e {\n\tdisk /dev/null\n}\n",
 	    NULL);
 	said[0] = '\0';
-	assert_int_equal(conf_check(c, &o), 3);
+	assert_int_equal(conf_check(c, &o), 4);
 	assert_true(
 	    matches("1: vm \"a\": kernel path not found: /no/kernel: *\n"
 		    "1: vm \"a\": cdrom /no/iso: *\n"
 		    "1: vm \"a\": failed to parse disks: /no/such: *\n"
-		    "6: warning: vm \"t\": disk /dev/null *\n",
+		    "6: warning: vm \"t\": disk /dev/null is no image\n"
+		    "10: vm \"e\": disk /dev/null is no image\n",
 		said));
+	/* The daemon has nothing to say of a template. */
+	o.flags = 0;
+	said[0] = '\0';
+	assert_int_equal(conf_check(c, &o), 4);
+	assert_null(strstr(said, "\"t\""));
 	conf_free(c);
 }
 
@@ -474,6 +504,7 @@ main(void)
 		cmocka_unit_test(test_fan_out),
 		cmocka_unit_test(test_macro_bomb),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_firmware),
 		cmocka_unit_test(test_check),
 	};
 

@@ -111,6 +111,18 @@ spawn_reap(int pidfd, int *status)
 }
 
 int
+sandbox_traps(int fd, const char *prefix)
+{
+	return 0;
+}
+
+int
+sandbox_seccomp(const char *name, int channel)
+{
+	return 1;
+}
+
+int
 sandbox_vmm_flags(unsigned int *lacking)
 {
 	return 0;

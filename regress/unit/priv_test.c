@@ -76,7 +76,13 @@ sandbox_landlock(int keep_exec)
 }
 
 int
-sandbox_seccomp(const char *name, int report)
+sandbox_traps(int fd, const char *prefix)
+{
+	return 0;
+}
+
+int
+sandbox_seccomp(const char *name, int channel)
 {
 	return 1;
 }

@@ -75,6 +75,26 @@ nothing(struct request *r)
 	return 0;
 }
 
+/* One VM in each state. */
+static int
+every_state(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+	struct vm_info i = { 0 };
+	uint32_t s;
+
+	for (s = 0; s < VMS_MAX; s++) {
+		i.state = s;
+		i.spec = vm_spec_new("a");
+		i.spec->id = s + 1;
+		i.spec->uid = 54321;
+		send_vm(r, &i);
+		vm_spec_free(i.spec);
+	}
+	fake_result(r, END, &ok, -1);
+	return 0;
+}
+
 #define HEADER                                                                 \
 	"   ID   PID VCPUS  MAXMEM  CURMEM     TTY        OWNER    "           \
 	"STATE NAME\n"
@@ -85,6 +105,10 @@ nothing(struct request *r)
 	"   22     -     1    512M       -       -        54321  "             \
 	"stopped db\n"
 
+#define STATE(id, word)                                                        \
+	"    " id "     -     1    512M       -       -        54321 " word    \
+	" a\n"
+
 static void
 table(void **state)
 {
@@ -93,6 +117,16 @@ table(void **state)
 	assert_string_equal(err, "");
 	assert_int_equal(vmctl(list, "show -r"), 0);
 	assert_string_equal(out, HEADER ROW1);
+	/* The words that programs know, and no others. */
+	assert_int_equal(vmctl(every_state, "status"), 0);
+	assert_string_equal(out,
+	    HEADER STATE("1", " stopped") STATE("2", " waiting")
+		STATE("3", " running") STATE("4", " running")
+		    STATE("5", "  paused") STATE("6", "stopping"));
+	assert_int_equal(vmctl(every_state, "status -j"), 0);
+	assert_non_null(strstr(out,
+	    "\"id\":3,\"name\":\"a\","
+	    "\"state\":\"starting\""));
 	assert_int_equal(vmctl(nothing, "stat"), 0);
 	assert_string_equal(out, HEADER);
 }
@@ -193,6 +227,69 @@ static int
 hang_up(struct request *r)
 {
 	return -1;
+}
+
+static int stops(struct request *r);
+
+static int
+silent(struct request *r)
+{
+	return 0;
+}
+
+/* Answers later than vmctl waits for most answers. */
+static int
+slow(struct request *r)
+{
+	poll(NULL, 0, 1300);
+	return stops(r);
+}
+
+/* A daemon whose process for clients is away. */
+static void
+no_answer(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char text[256], line[256];
+	int lfd, fd[8];
+	size_t i;
+
+	client_patience_s = 1;
+	snprintf(text, sizeof(text), "vmctl: status: %s: vmd does not answer\n",
+	    fake_sock);
+	assert_int_equal(vmctl(silent, "status"), 6);
+	assert_string_equal(err, text);
+	snprintf(text, sizeof(text),
+	    "stopping vm a: failed\n"
+	    "vmctl: stop: %s: vmd does not answer\n",
+	    fake_sock);
+	assert_int_equal(vmctl(silent, "stop a"), 6);
+	assert_string_equal(err, text);
+	/* These take what they take. */
+	assert_int_equal(vmctl(slow, "wait web1"), 0);
+	assert_int_equal(vmctl(slow, "stop -w web1"), 0);
+	/* Nobody takes connections, and no more fit into the queue. */
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/full", fake_dir);
+	lfd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(lfd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(listen(lfd, 0), 0);
+	for (i = 0; i < 8; i++) {
+		fd[i] = socket(AF_UNIX,
+		    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(fd[i], (struct sockaddr *)&sun, sizeof(sun)) == -1)
+			break;
+	}
+	assert_true(i > 0 && i < 8);
+	snprintf(line, sizeof(line), "-s %s wait web1", sun.sun_path);
+	assert_int_equal(vmctl(NULL, line), 6);
+	snprintf(text, sizeof(text), "vmctl: wait: %s: vmd does not answer\n",
+	    sun.sun_path);
+	assert_string_equal(err, text);
+	for (; i != SIZE_MAX; i--)
+		close(fd[i]);
+	close(lfd);
+	unlink(sun.sun_path);
+	client_patience_s = 30;
 }
 
 static void
@@ -556,6 +653,7 @@ main(void)
 		cmocka_unit_test(table),
 		cmocka_unit_test(json),
 		cmocka_unit_test(statuses),
+		cmocka_unit_test(no_answer),
 		cmocka_unit_test(no_daemon),
 		cmocka_unit_test(usage),
 		cmocka_unit_test(stopping),

@@ -157,21 +157,25 @@ conf_check_all(struct parser *p)
 
 /* --- files ---------------------------------------------------------------- */
 
+/* NULL, or why it could never be opened. */
+static const char *
+bad_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return strerror(errno);
+	return S_ISDIR(st.st_mode) ? strerror(EISDIR) : NULL;
+}
+
 static int
 check_file(const struct vm_spec *s, const char *path, const char *what,
     const struct conf_opts *o)
 {
 	char text[4096 + 256];
-	struct stat st;
-	const char *why = NULL;
+	const char *why;
 
-	if (path == NULL)
-		return 0;
-	if (stat(path, &st) == -1)
-		why = strerror(errno);
-	else if (S_ISDIR(st.st_mode))
-		why = strerror(EISDIR);
-	if (why == NULL)
+	if (path == NULL || (why = bad_file(path)) == NULL)
 		return 0;
 	snprintf(text, sizeof(text), "vm \"%s\": %s %s: %s", s->name, what,
 	    path, why);
@@ -179,7 +183,7 @@ check_file(const struct vm_spec *s, const char *path, const char *what,
 	return 1;
 }
 
-/* The placeholder of a template is no image. */
+/* The placeholder of a template is no image: never start one with it. */
 static int
 check_disk(const struct vm_spec *s, const struct disk_spec *d,
     const struct conf_opts *o)
@@ -188,12 +192,25 @@ check_disk(const struct vm_spec *s, const struct disk_spec *d,
 
 	if (strcmp(d->path, "/dev/null") != 0)
 		return check_file(s, d->path, "failed to parse disks:", o);
-	if (!(s->flags & VMF_DISABLED) || !(o->flags & CONF_DRYRUN))
+	if (s->flags & VMF_DISABLED && !(o->flags & CONF_DRYRUN))
 		return 0;
 	snprintf(text, sizeof(text), "vm \"%s\": disk /dev/null is no image",
 	    s->name);
-	o->report(o->arg, 1, s->file, s->line, text);
-	return 0;
+	o->report(o->arg, s->flags & VMF_DISABLED, s->file, s->line, text);
+	return !(s->flags & VMF_DISABLED);
+}
+
+static int
+check_firmware(const struct conf *c, const struct conf_opts *o)
+{
+	char text[4096 + 256];
+	const char *why;
+
+	if (c->firmware == NULL || (why = bad_file(c->firmware)) == NULL)
+		return 0;
+	snprintf(text, sizeof(text), "firmware %s: %s", c->firmware, why);
+	o->report(o->arg, 0, c->firmware_file, c->firmware_line, text);
+	return 1;
 }
 
 int
@@ -202,7 +219,7 @@ conf_check(const struct conf *c, const struct conf_opts *o)
 	const struct conf_vm *v;
 	const struct vm_spec *s;
 	uint32_t i;
-	int errors = 0;
+	int errors = check_firmware(c, o);
 
 	TAILQ_FOREACH(v, &c->vms, entry) {
 		s = v->spec;

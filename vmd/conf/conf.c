@@ -57,10 +57,10 @@ conf_free(struct conf *c)
 	}
 	while ((l = TAILQ_FIRST(&c->limits)) != NULL) {
 		TAILQ_REMOVE(&c->limits, l, entry);
-		free(l->file);
-		free(l);
+		limit_free(l);
 	}
 	free(c->firmware);
+	free(c->firmware_file);
 	free(c->agentx_context);
 	free(c->agentx_path);
 	free(c);
@@ -119,9 +119,7 @@ parser_fini(struct parser *p)
 	macros_free(p);
 	vm_spec_free(p->vm);
 	free_switch(p->sw);
-	if (p->limit != NULL)
-		free(p->limit->file);
-	free(p->limit);
+	limit_free(p->limit);
 	free(p->back);
 	free(p->file);
 	free(p);

@@ -39,6 +39,7 @@ struct conf_limit {
 	TAILQ_ENTRY(conf_limit) entry;
 	int group;	 /* 1: of a group, 0: of a user */
 	uint32_t id;	 /* uid or gid */
+	char *name;	 /* as it was given */
 	uint64_t memory; /* 0 in these four: not given */
 	uint32_t cpus;
 	uint32_t nics;
@@ -52,12 +53,14 @@ struct conf {
 	struct conf_vms vms;
 	struct conf_switches switches;
 	struct conf_limits limits;
-	char *firmware;	     /* or NULL */
+	char *firmware;	     /* or NULL; then also: */
+	char *firmware_file; /* where it was given */
+	uint32_t firmware_line;
 	uint32_t socket_uid; /* `socket owner' */
 	uint32_t socket_gid;
 	int socket_given;
-	uint32_t parallel;     /* staggered start: VMs at a time ... */
-	uint32_t delay;	       /* ... and seconds; 0, 0: not given */
+	uint32_t parallel;     /* staggered start; 0: not given */
+	uint32_t delay;	       /* seconds, if parallel is not 0 */
 	uint32_t local_prefix; /* host byte order */
 	uint32_t local_mask;
 	int local_given;

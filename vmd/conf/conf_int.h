@@ -38,6 +38,31 @@ struct source {
 	int ended; /* its end was read as a newline */
 };
 
+/* What may be given once in a block. */
+enum conf_word {
+	W_BOOT,
+	W_CDROM,
+	W_CMDLINE,
+	W_CONSOLE_LOG,
+	W_CPUS,
+	W_DISK_FORMAT,
+	W_DISK_SERIAL,
+	W_GROUP,
+	W_ID,
+	W_INITRD,
+	W_INTERFACE,
+	W_INTERFACES,
+	W_LLADDR,
+	W_MEMORY,
+	W_OWNER,
+	W_RDOMAIN,
+	W_RESTART,
+	W_STOP_TIMEOUT,
+	W_SWITCH,
+	W_VMS,
+	W_MAX
+};
+
 struct parser {
 	const struct conf_opts *opts;
 	struct conf *conf;
@@ -61,7 +86,8 @@ struct parser {
 	struct nic_spec *nic;
 	struct conf_switch *sw;
 	struct conf_limit *limit;
-	uint32_t seen; /* SEEN_* */
+	int sw_disabled;
+	uint32_t first[W_MAX]; /* line where it was given, or 0 */
 };
 
 /* A user and a group as `owner' gives them. */
@@ -83,7 +109,7 @@ void conf_report_at(struct parser *p, int warning, const char *file,
     uint32_t line, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /*
- * build.c: what the grammar calls.  0, or -1 after conf_error().  Strings
+ * build*.c: what the grammar calls.  0, or -1 after conf_error().  Strings
  * stay the caller's.
  */
 int vm_begin(struct parser *p, const char *name, const char *parent);
@@ -111,18 +137,32 @@ int set_group(struct parser *p, char **to, const char *name);
 int set_rdomain(struct parser *p, uint32_t *to, int64_t n);
 int sw_begin(struct parser *p, const char *name);
 int sw_interface(struct parser *p, const char *name);
-void sw_end(struct parser *p, int enabled);
+void sw_end(struct parser *p);
+int vm_owner(struct parser *p, const struct owner *o);
 int owner_number(struct parser *p, int64_t n, struct owner *o);
 int owner_string(struct parser *p, const char *s, struct owner *o);
 int limit_begin(struct parser *p, int group, const char *name);
-int limit_number(struct parser *p, uint32_t *to, int64_t n);
+int limit_number(struct parser *p, enum conf_word w, uint32_t *to, int64_t n);
 int limit_memory(struct parser *p, const char *s, int64_t n);
 void limit_end(struct parser *p);
+void limit_free(struct conf_limit *l);
 int local_prefix(struct parser *p, const char *s);
 int local_prefix6(struct parser *p, const char *s);
+int firmware(struct parser *p, const char *path);
 int agentx_context(struct parser *p, const char *s);
 int agentx_path(struct parser *p, const char *s);
 int staggered(struct parser *p, int64_t parallel, int64_t delay);
+/* For the others in build*.c: is this the first `w' of its block? */
+int once(struct parser *p, enum conf_word w);
+/* A new block, or a part of one, begins: forget these. */
+void forget(struct parser *p, const enum conf_word *w, size_t n);
+/* Copy `s' to `*to', in place of what it had. */
+int set_string(struct parser *p, char **to, const char *s);
+/* ... and a path, so that it means the same in any directory. */
+int set_path(struct parser *p, char **to, const char *what, const char *path);
+/* ... and a number from `least' to `most'. */
+int set_number(struct parser *p, uint32_t *to, const char *what, int64_t n,
+    int64_t least, int64_t most);
 
 /* check.c: what can be said when all was read. */
 void conf_check_all(struct parser *p);

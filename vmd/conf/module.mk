@@ -1,6 +1,8 @@
 # vm.conf: the grammar is turned into C in build/gen.
 CONF_SRCS = \
 	vmd/conf/build.c \
+	vmd/conf/build_global.c \
+	vmd/conf/build_net.c \
 	vmd/conf/check.c \
 	vmd/conf/conf.c \
 	vmd/conf/lex.c \

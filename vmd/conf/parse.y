@@ -134,8 +134,10 @@ global		: LOCAL INET6	{ p->conf->local_inet6 = 1; }
 			OK(staggered(p, $4, $6));
 		}
 		| FIRMWARE string {
-			free(p->conf->firmware);
-			p->conf->firmware = $2;
+			int rc = firmware(p, $2);
+
+			free($2);
+			OK(rc);
 		}
 		| LIMIT limitwho optnl '{' optnl limitopts '}' {
 			limit_end(p);
@@ -161,13 +163,13 @@ limitopts	: limitopt optnl
 		;
 
 limitopt	: CPUS NUMBER	{
-			OK(limit_number(p, &p->limit->cpus, $2));
+			OK(limit_number(p, W_CPUS, &p->limit->cpus, $2));
 		}
 		| INTERFACES NUMBER {
-			OK(limit_number(p, &p->limit->nics, $2));
+			OK(limit_number(p, W_INTERFACES, &p->limit->nics, $2));
 		}
 		| VMS NUMBER	{
-			OK(limit_number(p, &p->limit->vms, $2));
+			OK(limit_number(p, W_VMS, &p->limit->vms, $2));
 		}
 		| MEMORY NUMBER	{ OK(limit_memory(p, NULL, $2)); }
 		| MEMORY word	{
@@ -217,7 +219,7 @@ sowner		: NUMBER	{
 /* --- switches ----------------------------------------------------------- */
 
 switch		: SWITCH swname optnl '{' optnl swopts '}' {
-			sw_end(p, p->seen);
+			sw_end(p);
 		}
 		;
 
@@ -226,7 +228,6 @@ swname		: string	{
 
 			free($1);
 			OK(rc);
-			p->seen = 1;	/* enabled */
 		}
 		;
 
@@ -234,8 +235,8 @@ swopts		: swopt optnl
 		| swopts swopt optnl
 		;
 
-swopt		: ENABLE	{ p->seen = 1; }
-		| DISABLE	{ p->seen = 0; }
+swopt		: ENABLE	{ p->sw_disabled = 0; }
+		| DISABLE	{ p->sw_disabled = 1; }
 		| GROUP string	{
 			int rc = set_group(p, &p->sw->group, $2);
 
@@ -379,8 +380,7 @@ vmowner		: NUMBER	{
 			struct owner o;
 
 			OK(owner_number(p, $1, &o));
-			p->vm->uid = o.uid;
-			p->vm->gid = VM_GID_NONE;
+			OK(vm_owner(p, &o));
 		}
 		| word		{
 			struct owner o;
@@ -388,8 +388,7 @@ vmowner		: NUMBER	{
 
 			free($1);
 			OK(rc);
-			p->vm->uid = o.uid;
-			p->vm->gid = o.gid;
+			OK(vm_owner(p, &o));
 		}
 		;
 

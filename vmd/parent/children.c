@@ -205,11 +205,14 @@ child_ended(int fd, short ev, void *arg)
 {
 	struct child *c = arg;
 	struct parent *p = c->parent;
-	int status = 0;
+	int status, reaped;
 
-	if (spawn_reap(c->pidfd, &status) == 0)
+	if ((reaped = spawn_reap(c->pidfd, &status)) == 0)
 		return;
-	log_status(c, status);
+	if (reaped == 1)
+		log_status(c, status);
+	else
+		log_warn("%s: ended, and cannot be reaped", c->type->name);
 	event_free(c->ended);
 	c->ended = NULL;
 	fd_close(&c->pidfd);

@@ -75,9 +75,7 @@ parent_reload(struct peer *peer, struct msg *m)
 		log_info("reload requested");
 		if (reload(p, text, sizeof(text)) == -1)
 			e = VMERR_CONFIG;
-	} else if ((c = read_conf(p, p->args->conf,
-			p->args->ignore_missing_conf, text, sizeof(text))) ==
-	    NULL)
+	} else if ((c = read_own_conf(p, text, sizeof(text))) == NULL)
 		e = VMERR_CONFIG;
 	else
 		preview(p, c, text, sizeof(text));
@@ -103,7 +101,8 @@ parent_load(struct peer *peer, struct msg *m)
 	else if (op.name == NULL || op.name[0] != '/') {
 		e = VMERR_INVALID;
 		snprintf(text, sizeof(text), "not an absolute path");
-	} else if ((c = read_conf(p, op.name, 0, text, sizeof(text))) == NULL)
+	} else if ((c = read_conf(p, op.name, READ_ADD, text, sizeof(text))) ==
+	    NULL)
 		e = VMERR_CONFIG;
 	else
 		conf_add(p, c);

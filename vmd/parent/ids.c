@@ -234,6 +234,15 @@ ids_assign(struct ids *t, const char *name, uint32_t fixed, int keep,
 	return id;
 }
 
+void
+ids_release(struct ids *t, const char *name)
+{
+	struct idrow *r = by_name(t, name);
+
+	if (r != NULL && !r->keep)
+		row_free(t, r);
+}
+
 static int
 write_rows(const struct ids *t, int fd)
 {

@@ -33,6 +33,8 @@ uint32_t ids_find(const struct ids *t, const char *name);
  */
 uint32_t ids_assign(struct ids *t, const char *name, uint32_t fixed, int keep,
     int (*used)(void *arg, uint32_t id), void *arg);
+/* Forget that of `name' unless it is kept in the file. */
+void ids_release(struct ids *t, const char *name);
 /* Forget all. */
 void ids_clear(struct ids *t);
 /* Write the file if it changed.  0, or -1 with errno. */

@@ -1,12 +1,14 @@
 # The parent, and the opener, which opens files for it.
 PARENT_SRCS = \
 	vmd/parent/children.c \
+	vmd/parent/confine.c \
 	vmd/parent/console.c \
 	vmd/parent/cred.c \
 	vmd/parent/ctl.c \
 	vmd/parent/files.c \
 	vmd/parent/ids.c \
 	vmd/parent/info.c \
+	vmd/parent/limit.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
@@ -70,3 +72,7 @@ parent_badpeer_test_LIBS = -lbsd -levent_core
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
 parent_vms_test_LIBS = -lbsd -levent_core
+
+UNIT += limit_test
+limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
+limit_test_LIBS = -lbsd

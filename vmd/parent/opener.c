@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "vmd/parent/opener.h"
 #include "vmd/roles.h"
@@ -122,6 +123,9 @@ opener_main(const struct proc_args *a)
 		fatal("event_base_new");
 	if (proc_up(base, ROLE_PARENT, opener_msgs, 1, NULL) == NULL)
 		fatal("proc_up");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    sandbox_seccomp("opener", PROC_CHANNEL_FD) == -1)
+		fatal("seccomp");
 	event_base_dispatch(base);
 	return 1;
 }

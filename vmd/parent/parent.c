@@ -173,16 +173,6 @@ parent_fini(struct parent *p)
 		event_base_free(p->base);
 }
 
-/* The configuration at start: an error in it is the end. */
-static struct conf *
-first_conf(struct parent *p)
-{
-	char why[1024];
-
-	return read_conf(p, p->args->conf, p->args->ignore_missing_conf, why,
-	    sizeof(why));
-}
-
 /* Each VM takes some descriptors, each client one. */
 static void
 more_files(void)
@@ -200,6 +190,7 @@ static int
 run(struct parent *p, struct conf *c)
 {
 	more_files();
+	parent_confine(p->args);
 	if (watch_signals(p) == -1 || children_start(p) == -1)
 		return 1;
 	log_info("startup");
@@ -215,10 +206,13 @@ parent_main(const struct parent_args *a)
 {
 	struct parent p;
 	struct conf *c;
+	char why[1024];
 	int rc;
 
 	log_init("parent", LOG_TO_STDERR, a->verbose);
-	if (parent_setup(&p, a) == -1 || (c = first_conf(&p)) == NULL) {
+	/* An error in the configuration is the end here. */
+	if (parent_setup(&p, a) == -1 ||
+	    (c = read_own_conf(&p, why, sizeof(why))) == NULL) {
 		parent_fini(&p);
 		return 1;
 	}

@@ -106,6 +106,11 @@ int parent_setup(struct parent *p, const struct parent_args *a);
 void parent_fini(struct parent *p);
 int64_t now_ms(void);
 
+/* --- confine.c --------------------------------------------------------- */
+
+/* Put the parent's filter on; all children inherit it.  Ends on failure. */
+void parent_confine(const struct parent_args *a);
+
 /* --- children.c -------------------------------------------------------- */
 
 struct child_type {
@@ -172,9 +177,15 @@ void statedir_close(struct statedir *s);
 
 /* --- reload.c ---------------------------------------------------------- */
 
+enum {
+	READ_MISSING_OK = 0x01, /* no such file is an empty one */
+	READ_ADD = 0x02,	/* for conf_add() */
+};
 /* Read and check `path'; the first error goes to `why'.  Logs.  NULL. */
-struct conf *read_conf(struct parent *p, const char *path, int missing_ok,
+struct conf *read_conf(struct parent *p, const char *path, unsigned int how,
     char *why, size_t len);
+/* The configuration of this daemon; as above. */
+struct conf *read_own_conf(struct parent *p, char *why, size_t len);
 /* Take over a checked configuration; `c' is the callee's. */
 int conf_apply(struct parent *p, struct conf *c);
 /* Take over what is new in it, as `load' does; `c' is the callee's. */

@@ -54,21 +54,31 @@ known_switch(void *arg, const char *name)
 	return 0;
 }
 
-/* Is an id that `c' fixes taken by another VM that we know? */
+/*
+ * Is an id that `c' fixes taken by another VM that we know?  One that will
+ * be defined anew, or forgotten, is in nobody's way unless it is up.
+ */
 static int
-check_ids(struct parent *p, const struct conf *c, char *why, size_t len)
+check_ids(struct parent *p, const struct conf *c, unsigned int how, char *why,
+    size_t len)
 {
 	const struct conf_vm *cv;
+	const struct vm_spec *s;
 	const struct vm *v;
 
 	TAILQ_FOREACH(cv, &c->vms, entry) {
-		if (cv->spec->id == 0 ||
-		    (v = vm_by_id(p, cv->spec->id)) == NULL ||
-		    strcmp(v->spec->name, cv->spec->name) == 0 || !vm_is_up(v))
+		s = cv->spec;
+		if (s->id == 0 || (v = vm_by_id(p, s->id)) == NULL ||
+		    strcmp(v->spec->name, s->name) == 0)
 			continue;
-		snprintf(why, len, "%s:%u: id %u is that of the running %s",
-		    cv->spec->file, cv->spec->line, cv->spec->id,
-		    v->spec->name);
+		if (how & READ_ADD ? vm_find_name(p, s->name) != NULL :
+				     !vm_is_up(v))
+			continue;
+		snprintf(why, len,
+		    "%s:%u: vm \"%s\" failed: id %u is that of %s\"%s\"%s",
+		    s->file, s->line, s->name, s->id,
+		    vm_is_up(v) ? "the running vm " : "vm ", v->spec->name,
+		    vm_where(v));
 		log_warnx("%s", why);
 		return -1;
 	}
@@ -76,13 +86,13 @@ check_ids(struct parent *p, const struct conf *c, char *why, size_t len)
 }
 
 struct conf *
-read_conf(struct parent *p, const char *path, int missing_ok, char *why,
+read_conf(struct parent *p, const char *path, unsigned int how, char *why,
     size_t len)
 {
 	struct complaints co = { .parent = p, .text = why, .len = len };
 	struct conf_opts o = {
 		.macros = p->args->macros,
-		.flags = missing_ok ? CONF_MISSING_OK : 0,
+		.flags = how & READ_MISSING_OK ? CONF_MISSING_OK : 0,
 		.report = complain,
 		.arg = &co,
 		.known_switch = known_switch,
@@ -101,11 +111,20 @@ read_conf(struct parent *p, const char *path, int missing_ok, char *why,
 	 */
 	o.report = mention;
 	conf_check(c, &o);
-	if (check_ids(p, c, why, len) == -1) {
+	if (check_ids(p, c, how, why, len) == -1) {
 		conf_free(c);
 		return NULL;
 	}
 	return c;
+}
+
+struct conf *
+read_own_conf(struct parent *p, char *why, size_t len)
+{
+	const struct parent_args *a = p->args;
+
+	return read_conf(p, a->conf,
+	    a->ignore_missing_conf ? READ_MISSING_OK : 0, why, len);
 }
 
 /* The ids that the file fixes first, then the others. */
@@ -232,15 +251,32 @@ conf_apply(struct parent *p, struct conf *c)
 	return 0;
 }
 
+static int
+known_limit(const struct parent *p, const struct conf_limit *l)
+{
+	const struct conf_limit *o;
+
+	TAILQ_FOREACH(o, &p->conf->limits, entry)
+		if (o->group == l->group && o->id == l->id)
+			return 1;
+	return 0;
+}
+
 /* As a reload, but only what is new; the settings in use stay. */
 void
 conf_add(struct parent *p, struct conf *c)
 {
 	struct complaints co = { .parent = p };
 	struct conf_switch *sw, *snext;
+	struct conf_limit *l, *lnext;
 	struct conf_vm *cv;
 	struct vm *v;
 
+	TAILQ_FOREACH_SAFE(l, &c->limits, entry, lnext)
+		if (!known_limit(p, l)) {
+			TAILQ_REMOVE(&c->limits, l, entry);
+			TAILQ_INSERT_TAIL(&p->conf->limits, l, entry);
+		}
 	TAILQ_FOREACH_SAFE(sw, &c->switches, entry, snext)
 		if (!known_switch(&co, sw->name)) {
 			TAILQ_REMOVE(&c->switches, sw, entry);
@@ -263,6 +299,6 @@ reload(struct parent *p, char *why, size_t len)
 {
 	struct conf *c;
 
-	c = read_conf(p, p->args->conf, p->args->ignore_missing_conf, why, len);
+	c = read_own_conf(p, why, len);
 	return c == NULL ? -1 : conf_apply(p, c);
 }

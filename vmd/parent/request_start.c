@@ -60,10 +60,6 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 	*why = "not permitted to define a VM";
 	if (perm_may_define(c) != VMERR_OK)
 		return VMERR_PERM;
-	if (s->given & VMGIVEN_INSTANCE || s->parent != NULL) {
-		*why = "instances are not supported yet";
-		return VMERR_UNSUPPORTED;
-	}
 	*why = "no memory";
 	if ((spec = vm_spec_copy(s)) == NULL)
 		return VMERR_FAILED;
@@ -84,6 +80,24 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 	vm_free(*v);
 	*why = "no id is free";
 	return VMERR_LIMIT;
+}
+
+/*
+ * NULL if this vmd can do what `given' asks for; else what vmctl(8) was
+ * asked for and cannot have.
+ */
+static const char *
+not_yet(uint32_t given)
+{
+	if (given & VMGIVEN_DISKS)
+		return "-d: disks are not supported yet";
+	if (given & VMGIVEN_CDROM)
+		return "-r: CD-ROMs are not supported yet";
+	if (given & VMGIVEN_NICS)
+		return "-i, -L, -n: network interfaces are not supported yet";
+	if (given & VMGIVEN_INSTANCE)
+		return "-t: instances are not supported yet";
+	return NULL;
 }
 
 /* May this known VM start as `s' says? */
@@ -145,7 +159,9 @@ start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
 	enum vmerr e;
 	struct vm *v;
 
-	if ((e = vm_check_files(fds, &why)) == VMERR_OK) {
+	if ((why = not_yet(s->given)) != NULL)
+		e = VMERR_UNSUPPORTED;
+	else if ((e = vm_check_files(fds, &why)) == VMERR_OK) {
 		if ((v = vm_find(p, s->name)) != NULL)
 			e = known(v, c, s, &why);
 		else

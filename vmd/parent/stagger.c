@@ -32,7 +32,7 @@ rest_later(struct parent *p)
 {
 	struct timeval tv = { .tv_sec = DEFAULT_DELAY };
 
-	if (p->conf != NULL && p->conf->delay != 0)
+	if (p->conf != NULL && p->conf->parallel != 0)
 		tv.tv_sec = p->conf->delay;
 	if (p->stagger == NULL)
 		p->stagger = evtimer_new(p->base, again, p);

@@ -17,6 +17,7 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "lib/util/scaled.h"
+#include "vmd/parent/limit.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -24,7 +25,7 @@
 #define START_RESPONSE IMSG_VMDOP_START_VM_RESPONSE
 
 const char *
-vm_unsupported(const struct parent *p, const struct vm_spec *s)
+vm_unsupported(const struct vm_spec *s)
 {
 	if (s->flags & (VMF_SEV | VMF_SEVES))
 		return "needs AMD SEV, not supported";
@@ -36,10 +37,10 @@ vm_unsupported(const struct parent *p, const struct vm_spec *s)
 		return "CD-ROMs are not supported yet";
 	if (s->nnics > 0 || s->min_nics > 0)
 		return "network interfaces are not supported yet";
-	if (s->bootdev != BOOTDEV_AUTO && s->bootdev != BOOTDEV_NET)
+	if (s->bootdev == BOOTDEV_NET)
+		return "boot device net is not supported yet";
+	if (s->bootdev != BOOTDEV_AUTO)
 		return "boot devices are not supported yet";
-	if (p->conf != NULL && !TAILQ_EMPTY(&p->conf->limits) && s->uid != 0)
-		return "limits are not supported yet";
 	return NULL;
 }
 
@@ -74,6 +75,18 @@ check_memory(struct vm *v)
 	vm_start_failed(v, VMERR_LIMIT,
 	    "needs %s of memory, the host has %s available",
 	    scaled_fmt(need, v->run->memory), scaled_fmt(have, avail));
+	return -1;
+}
+
+static int
+check_limits(struct vm *v)
+{
+	char why[1024];
+
+	/* A guest that resets has not stopped in between. */
+	if (v->run->generation != 0 || limit_check(v, why, sizeof(why)) == 0)
+		return 0;
+	vm_start_failed(v, VMERR_LIMIT, "%s", why);
 	return -1;
 }
 
@@ -115,9 +128,9 @@ vm_start(struct vm *v, const struct msg_hdr *hdr)
 	v->start_req = r->id;
 	if (p->stopping)
 		vm_start_failed(v, VMERR_BUSY, "vmd is shutting down");
-	else if ((why = vm_unsupported(p, v->run)) != NULL)
+	else if ((why = vm_unsupported(v->run)) != NULL)
 		vm_start_failed(v, VMERR_UNSUPPORTED, "%s%s", why, vm_where(v));
-	else if (check_memory(v) == 0)
+	else if (check_limits(v) == 0 && check_memory(v) == 0)
 		vm_open_files(v);
 }
 

@@ -121,7 +121,7 @@ void vm_launch(struct vm *v);
 void vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* NULL if this vmd can run it, else what it lacks. */
-const char *vm_unsupported(const struct parent *p, const struct vm_spec *s);
+const char *vm_unsupported(const struct vm_spec *s);
 
 /* --- files.c: opening what a VM needs ---------------------------------- */
 

@@ -83,6 +83,7 @@ void
 vm_free(struct vm *v)
 {
 	TAILQ_REMOVE(&v->parent->vms, v, entry);
+	ids_release(v->parent->ids, v->spec->name);
 	open_cancel(v->opening);
 	vm_timer_clear(v);
 	vm_tty_close(v);

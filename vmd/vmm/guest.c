@@ -1,29 +1,24 @@
 /*
- * A guest's process as vmm sees it: what it says, when it is killed, why it
- * ended.
+ * A guest's process as vmm sees it: what it says, what it is told, when it
+ * is killed.  What follows its end is in end.c.
  *
  * It is the least trusted process there is: a bad message costs it its life
- * and nothing else.  Its run is over when it was reaped, not before; then
- * everything that still waits for it is answered.
+ * and nothing else, and every text of its is encoded before it goes up.
  */
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
+#define LIBBSD_OPENBSD_VIS /* argument order of strnvis() */
+#include <bsd/vis.h>
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
-#include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
-#include "proc/spawn.h"
 #include "vmd/vmm/vmm.h"
-
-#define TEXTLEN 256
 
 struct guest *
 guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
@@ -37,49 +32,35 @@ guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
 }
 
 void
-guest_free(struct guest *g)
+guest_kill(struct guest *g, const char *why, enum vmerr e)
 {
-	struct order *o;
-
-	while ((o = TAILQ_FIRST(&g->orders)) != NULL) {
-		TAILQ_REMOVE(&g->orders, o, entry);
-		free(o);
+	if (g->killed == NULL) {
+		g->killed = why;
+		g->why = e;
 	}
-	TAILQ_REMOVE(&g->m->guests, g, entry);
-	if (g->ended != NULL)
-		event_free(g->ended);
-	if (g->deadline != NULL)
-		event_free(g->deadline);
-	peer_free(g->peer);
-	fd_close(&g->pidfd);
-	if (g->ids != 0)
-		sandbox_slot_release(g->ids);
-	vmop_result_fini(&g->refusal);
-	vmop_result_fini(&g->words);
-	free(g->name);
-	free(g);
+	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
 }
 
-void
-guest_kill(struct guest *g, const char *why)
+static void
+set_deadline(struct guest *g, unsigned int seconds)
 {
-	if (g->killed == NULL)
-		g->killed = why;
-	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
+	struct timeval tv = { .tv_sec = seconds };
+
+	if (event_add(g->deadline, &tv) == -1)
+		guest_kill(g, "no memory", VMERR_GUEST);
 }
 
 void
 guest_stop(struct guest *g)
 {
 	const struct msg_hdr none = { 0 };
-	struct timeval tv = { .tv_sec = g->m->kill_s };
 
 	if (g->stopping)
 		return;
 	g->stopping = 1;
-	if (peer_send(g->peer, IMSG_VMDOP_VM_STOP, none, NULL, NULL, 0) == -1 ||
-	    event_add(g->deadline, &tv) == -1)
-		guest_kill(g, NULL);
+	/* If it does not hear this it is ending already. */
+	peer_send(g->peer, IMSG_VMDOP_VM_STOP, none, NULL, NULL, 0);
+	set_deadline(g, g->m->kill_s);
 }
 
 /* It did not come up, or did not end, in time. */
@@ -88,10 +69,14 @@ guest_late(int fd, short ev, void *arg)
 {
 	struct guest *g = arg;
 
-	if (g->stopping)
-		guest_kill(g, NULL);
-	else
-		guest_kill(g, "did not start in time");
+	if (g->stopping) {
+		log_warnx("vm/%s: does not stop, killed", g->name);
+		guest_kill(g, NULL, VMERR_OK);
+	} else if (g->closed) {
+		guest_kill(g, "it closed its channel", VMERR_GUEST);
+	} else {
+		guest_kill(g, "not up in time", VMERR_TIMEOUT);
+	}
 }
 
 void
@@ -99,20 +84,43 @@ guest_closed(struct peer *p, const char *why)
 {
 	struct guest *g = peer_arg(p);
 
-	if (why != NULL)
+	g->closed = 1;
+	if (why != NULL) {
 		log_warnx("vm/%s: %s, killed", g->name, why);
-	/* If it is ending already this changes nothing. */
-	guest_kill(g, why);
+		g->broken = why;
+		guest_kill(g, why, VMERR_GUEST);
+	} else if (!g->stopping) {
+		/* It is ending, or else it cannot be told to. */
+		set_deadline(g, g->m->close_s);
+	}
 }
 
 /* --- what it says ------------------------------------------------------ */
+
+/* A text that may go to a log or a terminal, not too long. */
+static int
+clean(char **text)
+{
+	char cut[VMM_TEXT_MAX], enc[VMM_TEXT_MAX * 4 + 1];
+
+	if (*text == NULL)
+		return 0;
+	/* All of it fits: libbsd's strnvis() writes beyond a short buffer. */
+	strncpy(cut, *text, sizeof(cut) - 1);
+	cut[sizeof(cut) - 1] = '\0';
+	strnvis(enc, cut, sizeof(enc), VIS_NL | VIS_CSTYLE | VIS_NOSLASH);
+	enc[VMM_TEXT_MAX - 1] = '\0';
+	free(*text);
+	*text = strdup(enc);
+	return *text == NULL ? -1 : 0;
+}
 
 static int
 get_result(struct msg *m, struct vmop_result *r)
 {
 	if (vmop_result_get(&m->body, r) == -1)
 		return -1;
-	if (wire_end(&m->body) == 0)
+	if (wire_end(&m->body) == 0 && clean(&r->text) == 0)
 		return 0;
 	vmop_result_fini(r);
 	return -1;
@@ -126,9 +134,20 @@ sign(const struct guest *g, struct vmop_result *r)
 	free(r->tty);
 	r->name = strdup(g->name);
 	r->tty = NULL;
+	r->exit = VMEXIT_NONE;
 	r->id = g->id;
 	r->generation = g->generation;
 	r->pid = g->pid;
+}
+
+static void
+started(struct guest *g, struct vmop_result *r)
+{
+	g->up = 1;
+	if (!g->stopping)
+		event_del(g->deadline);
+	sign(g, r);
+	peer_result(g->m->up, IMSG_VMDOP_START_VM_RESPONSE, g->start, r);
 }
 
 static int
@@ -137,37 +156,66 @@ guest_start_response(struct peer *p, struct msg *m)
 	struct guest *g = peer_arg(p);
 	struct vmop_result r;
 
-	if (g->up || g->refusal.err != 0 || m->hdr.reqid != g->start.reqid ||
-	    get_result(m, &r) == -1)
+	if (g->up || g->probe == 2 || g->refusal.err != VMERR_OK ||
+	    m->hdr.reqid != g->start.reqid || get_result(m, &r) == -1)
 		return -1;
 	if (g->probe) {
 		probe_done(g->m, r.err == VMERR_OK, r.text);
-		g->probe = 2; /* told */
-	}
-	if (r.err == VMERR_OK || g->probe) {
-		g->up = 1;
-		if (!g->stopping)
-			event_del(g->deadline);
-		sign(g, &r);
-		if (!g->probe)
-			peer_result(g->m->up, m->type, g->start, &r);
-		vmop_result_fini(&r);
+		g->probe = 2; /* its deadline stays */
+	} else if (r.err == VMERR_OK) {
+		started(g, &r);
 	} else {
 		/* It goes up when the process is gone. */
 		sign(g, &r);
 		g->refusal = r;
+		return 0;
 	}
+	vmop_result_fini(&r);
 	return 0;
+}
+
+/* What a guest's process can know of its end. */
+static int
+may_say(uint32_t exit)
+{
+	switch (exit) {
+	case VMEXIT_POWEROFF:
+	case VMEXIT_RESET:
+	case VMEXIT_TRIPLE:
+	case VMEXIT_STOPPED:
+	case VMEXIT_EMULATION:
+	case VMEXIT_FAILED:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 static int
 guest_exit(struct peer *p, struct msg *m)
 {
 	struct guest *g = peer_arg(p);
+	struct vmop_result r;
 
-	if (g->words.exit != VMEXIT_NONE || get_result(m, &g->words) == -1)
+	if (g->words.exit != VMEXIT_NONE || get_result(m, &r) == -1)
 		return -1;
+	if (!may_say(r.exit)) {
+		vmop_result_fini(&r);
+		return -1;
+	}
+	g->words = r;
 	return 0;
+}
+
+/* --- orders ------------------------------------------------------------ */
+
+void
+order_free(struct guest *g, struct order *o)
+{
+	TAILQ_REMOVE(&g->orders, o, entry);
+	if (o->late != NULL)
+		event_free(o->late);
+	free(o);
 }
 
 /* The answer to an order: exactly one that was given. */
@@ -183,12 +231,25 @@ guest_answer(struct peer *p, struct msg *m)
 			break;
 	if (o == NULL || get_result(m, &r) == -1)
 		return -1;
-	sign(g, &r);
-	peer_result(g->m->up, o->answer, o->hdr, &r);
+	if (!o->answered) {
+		sign(g, &r);
+		peer_result(g->m->up, o->answer, o->hdr, &r);
+	}
 	vmop_result_fini(&r);
-	TAILQ_REMOVE(&g->orders, o, entry);
-	free(o);
+	order_free(g, o);
 	return 0;
+}
+
+/* Whoever asked has waited long enough; its own answer counts no more. */
+static void
+order_late(int fd, short ev, void *arg)
+{
+	struct order *o = arg;
+	struct msg m = { .hdr = o->hdr };
+
+	o->answered = 1;
+	peer_fail(o->g->m->up, &m, o->answer, VMERR_TIMEOUT,
+	    "%s does not answer", o->g->name);
 }
 
 /* clang-format off */
@@ -204,6 +265,26 @@ const struct msg_handler guest_msgs[] = {
 /* clang-format on */
 const size_t guest_nmsgs = sizeof(guest_msgs) / sizeof(guest_msgs[0]);
 
+static struct order *
+order_new(struct guest *g, struct msg_hdr hdr, uint32_t answer)
+{
+	struct timeval tv = { .tv_sec = g->m->order_s };
+	struct order *o;
+
+	if ((o = calloc(1, sizeof(*o))) == NULL)
+		return NULL;
+	o->g = g;
+	o->hdr = hdr;
+	o->answer = answer;
+	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	o->late = event_new(g->m->base, -1, 0, order_late, o);
+	if (o->late == NULL || event_add(o->late, &tv) == -1) {
+		order_free(g, o);
+		return NULL;
+	}
+	return o;
+}
+
 void
 guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
     uint32_t answer)
@@ -211,122 +292,18 @@ guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
 	struct order *o;
 	struct ibuf *b;
 
-	if ((o = calloc(1, sizeof(*o))) == NULL ||
-	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL)
-		goto fail;
-	o->hdr = m->hdr;
-	o->answer = answer;
-	if (vmop_id_put(b, v) == -1) {
+	if ((o = order_new(g, m->hdr, answer)) == NULL) {
+		peer_fail(g->m->up, m, answer, VMERR_FAILED, "no memory");
+		return;
+	}
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) != NULL &&
+	    vmop_id_put(b, v) == -1) {
 		ibuf_free(b);
-		goto fail;
+		b = NULL;
 	}
-	if (peer_send(g->peer, m->type, m->hdr, b, m->fds, m->nfds) == -1)
-		goto fail;
-	TAILQ_INSERT_TAIL(&g->orders, o, entry);
-	return;
-fail:
-	free(o);
+	if (b != NULL &&
+	    peer_send(g->peer, m->type, m->hdr, b, m->fds, m->nfds) == 0)
+		return;
+	order_free(g, o);
 	peer_fail(g->m->up, m, answer, VMERR_GONE, "%s is ending", g->name);
-}
-
-/* --- its end ----------------------------------------------------------- */
-
-/* Why, as exactly as can be told. */
-static enum vmexit
-cause(const struct guest *g, int status, char text[TEXTLEN])
-{
-	int sig;
-
-	if (g->words.exit != VMEXIT_NONE) {
-		snprintf(text, TEXTLEN, "%s",
-		    g->words.text != NULL ?
-			g->words.text :
-			vmexit_text((enum vmexit)g->words.exit));
-		return (enum vmexit)g->words.exit;
-	}
-	if (g->killed != NULL) {
-		snprintf(text, TEXTLEN, "killed by vmm: %s", g->killed);
-		return VMEXIT_FAILED;
-	}
-	if (g->stopping) {
-		snprintf(text, TEXTLEN, "stopped");
-		return VMEXIT_STOPPED;
-	}
-	if (WIFSIGNALED(status)) {
-		sig = WTERMSIG(status);
-		snprintf(text, TEXTLEN, "killed by signal %d (%s)", sig,
-		    strsignal(sig));
-		return VMEXIT_SIGNAL;
-	}
-	if (WEXITSTATUS(status) == SB_EXIT_DENIED)
-		snprintf(text, TEXTLEN,
-		    "ended by its sandbox: it made a "
-		    "system call that is denied (see the log)");
-	else
-		snprintf(text, TEXTLEN, "exited with status %d",
-		    WEXITSTATUS(status));
-	return VMEXIT_FAILED;
-}
-
-/* Nothing waits for it any more after this. */
-static void
-answer_all(struct guest *g)
-{
-	struct order *o;
-	struct msg m = { 0 };
-
-	while ((o = TAILQ_FIRST(&g->orders)) != NULL) {
-		m.hdr = o->hdr;
-		peer_fail(g->m->up, &m, o->answer, VMERR_GONE, "%s has ended",
-		    g->name);
-		TAILQ_REMOVE(&g->orders, o, entry);
-		free(o);
-	}
-}
-
-static void
-report_end(struct guest *g, int status)
-{
-	const struct msg_hdr none = { 0 };
-	struct vmop_result r = { 0 };
-	char text[TEXTLEN];
-
-	r.exit = cause(g, status, text);
-	r.id = g->id;
-	r.generation = g->generation;
-	r.pid = g->pid;
-	r.name = g->name;
-	r.text = text;
-	if (g->probe == 1) {
-		probe_done(g->m, 0, text);
-	} else if (g->probe) {
-		return;
-	} else if (g->up) {
-		peer_result(g->m->up, IMSG_VMDOP_TERMINATE_VM_EVENT, none, &r);
-	} else if (g->refusal.err != VMERR_OK) {
-		peer_result(g->m->up, IMSG_VMDOP_START_VM_RESPONSE, g->start,
-		    &g->refusal);
-	} else {
-		r.err = VMERR_GUEST;
-		peer_result(g->m->up, IMSG_VMDOP_START_VM_RESPONSE, g->start,
-		    &r);
-	}
-}
-
-void
-guest_ended(int fd, short ev, void *arg)
-{
-	struct guest *g = arg;
-	struct vmm_role *m = g->m;
-	int status = 0;
-
-	/* First what it still had to say. */
-	peer_drain(g->peer);
-	if (spawn_reap(g->pidfd, &status) == 0)
-		return;
-	answer_all(g);
-	report_end(g, status);
-	guest_free(g);
-	if (m->ending && TAILQ_EMPTY(&m->guests))
-		event_base_loopbreak(m->base);
 }

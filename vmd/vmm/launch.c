@@ -115,9 +115,11 @@ watch(struct guest *g, int *channel)
 		.closed = guest_closed,
 		.arg = g,
 	};
-	struct timeval tv = { .tv_sec = g->probe ? VMM_PROBE_S : VMM_LAUNCH_S };
+	struct timeval tv = { .tv_sec = g->m->launch_s };
 	int fd = *channel;
 
+	if (g->probe && tv.tv_sec > VMM_PROBE_S)
+		tv.tv_sec = VMM_PROBE_S;
 	snprintf(name, sizeof(name), "vm/%s", g->name);
 	*channel = -1;
 	if ((g->peer = peer_new(g->m->base, fd, &conf)) == NULL)
@@ -148,7 +150,7 @@ guest_launch(struct vmm_role *m, const struct vm_spec *spec, struct fdlist *fds,
 	}
 	if ((g = guest_new(m, spec, start)) == NULL)
 		goto fail;
-	what = "no ids left for another guest";
+	what = "ids";
 	if (!m->shared_ids && sandbox_slot_claim(&g->ids) == -1)
 		goto fail;
 	what = "socketpair";
@@ -168,7 +170,7 @@ fail:
 	fd_close(&sv[1]);
 	if (g != NULL && g->pidfd != -1) {
 		/* Its end is reported by nobody: reap it here. */
-		guest_kill(g, "not launched");
+		guest_kill(g, "not launched", VMERR_GUEST);
 		while (waitpid(g->pid, NULL, 0) == -1 && errno == EINTR)
 			;
 	}

@@ -6,14 +6,16 @@
  * and never ends or blocks this process.
  */
 
-#include <sys/resource.h>
-#include <sys/prctl.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <event2/event.h>
+#include <linux/capability.h>
 
 #include "lib/proto/wire.h"
 #include "lib/sandbox/sandbox.h"
@@ -58,12 +60,37 @@ refuse_start(struct peer *p, const struct msg *m, const struct vm_spec *s,
 	return peer_result(p, IMSG_VMDOP_START_VM_RESPONSE, m->hdr, &r);
 }
 
+/* A run of the same VM must be reaped first: it holds its files. */
+static enum vmerr
+may_start(struct vmm_role *role, const struct vm_spec *spec, char *why,
+    size_t len)
+{
+	struct guest *g;
+
+	if (role->ending) {
+		snprintf(why, len, "vmm is ending");
+		return VMERR_BUSY;
+	}
+	/* Comes from nobody but us. */
+	if (spec->flags & VMF_PROBE || spec->id == 0) {
+		snprintf(why, len, "not a VM");
+		return VMERR_INVALID;
+	}
+	TAILQ_FOREACH(g, &role->guests, entry)
+		if (g->id == spec->id) {
+			snprintf(why, len, "its last run has not ended");
+			return VMERR_BUSY;
+		}
+	return VMERR_OK;
+}
+
 static int
 vmm_start_vm_request(struct peer *p, struct msg *m)
 {
 	struct vmm_role *role = peer_arg(p);
 	struct fdlist fds = FDLIST_INIT;
 	struct vm_spec *spec;
+	enum vmerr e;
 	char why[256];
 	int rc = -1;
 
@@ -72,9 +99,8 @@ vmm_start_vm_request(struct peer *p, struct msg *m)
 	if (wire_get_fdlist(&m->body, &fds, m->fds, m->nfds) == -1)
 		goto out;
 	rc = 0;
-	strcpy(why, "vmm is ending");
-	if (role->ending)
-		refuse_start(p, m, spec, VMERR_BUSY, why);
+	if ((e = may_start(role, spec, why, sizeof(why))) != VMERR_OK)
+		refuse_start(p, m, spec, e, why);
 	else if (guest_launch(role, spec, &fds, m->hdr, why, sizeof(why)) ==
 	    NULL)
 		refuse_start(p, m, spec, VMERR_GUEST, why);
@@ -166,6 +192,8 @@ vmm_shutdown(struct peer *p, struct msg *m)
 	struct guest *g;
 
 	role->ending = 1;
+	if (role->kill_s > VMM_END_S)
+		role->kill_s = VMM_END_S;
 	TAILQ_FOREACH(g, &role->guests, entry)
 		guest_stop(g);
 	if (TAILQ_EMPTY(&role->guests))
@@ -193,19 +221,17 @@ vmm_role_init(struct vmm_role *m, struct event_base *base)
 	memset(m, 0, sizeof(*m));
 	m->base = base;
 	m->kvm = m->exe = -1;
+	m->launch_s = VMM_LAUNCH_S;
+	m->order_s = VMM_ORDER_S;
 	m->kill_s = VMM_KILL_S;
+	m->close_s = VMM_CLOSE_S;
 	TAILQ_INIT(&m->guests);
 }
 
-/*
- * What we need of our privileges is in our own namespace: to start guests
- * under other ids and to kill them.
- */
 static void
-narrow(void)
+limits(void)
 {
 	struct rlimit files, none = { 0, 0 };
-	int rc;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
 		fatal("getrlimit");
@@ -213,17 +239,43 @@ narrow(void)
 	if (setrlimit(RLIMIT_NOFILE, &files) == -1 ||
 	    setrlimit(RLIMIT_CORE, &none) == -1)
 		fatal("setrlimit");
-	if (sandbox_ids_init() == -1)
+}
+
+/*
+ * What we keep: to start processes under other ids, in pid namespaces, and
+ * to kill them.  With a user namespace that is not much, without one it is.
+ */
+static void
+narrow(void)
+{
+	const uint64_t keep = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID |
+	    1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN;
+	int userns, landlock, seccomp;
+
+	limits();
+	if ((userns = sandbox_ids_init()) == -1)
 		fatal("ids");
+	if (userns == 1)
+		log_info("no user namespace can be made here: guests have ids "
+			 "of their own without one");
 	if (sandbox_empty_root() == -1)
 		fatal("empty root");
+	if (sandbox_caps(keep) == -1)
+		fatal("capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
 	    prctl(PR_SET_DUMPABLE, 0) == -1)
 		fatal("prctl");
-	if ((rc = sandbox_landlock(1)) == -1)
+	if ((landlock = sandbox_landlock(1)) == -1)
 		fatal("landlock");
-	if (rc == 1)
+	if (landlock == 1)
 		log_info("this kernel has no landlock");
+	if ((seccomp = sandbox_seccomp("vmm", PROC_CHANNEL_FD)) == -1)
+		fatal("seccomp");
+	if (seccomp == 1)
+		log_info("this kernel has no seccomp");
+	proc_ready("%s user namespace, %s landlock, %s filter",
+	    userns == 1 ? "no" : "with", landlock == 1 ? "no" : "with",
+	    seccomp == 1 ? "no" : "with");
 }
 
 int
@@ -236,14 +288,13 @@ vmm_main(const struct proc_args *a)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	narrow();
 	if ((base = event_base_new()) == NULL)
 		fatal("event_base_new");
 	vmm_role_init(&role, base);
 	if ((role.up = proc_up(base, ROLE_PARENT, vmm_msgs, vmm_nmsgs,
 		 &role)) == NULL)
 		fatal("channel");
-	log_debug("ready");
+	narrow();
 	event_base_dispatch(base);
 	if (peer_flush(role.up, 1000) == -1)
 		return 1;

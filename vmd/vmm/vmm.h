@@ -17,13 +17,23 @@ struct event_base;
 
 #define VMM_LAUNCH_S 30 /* from the launch to the answer */
 #define VMM_PROBE_S  2
+#define VMM_ORDER_S  10 /* from an order to its answer */
 #define VMM_KILL_S   10 /* from STOP to SIGKILL */
+#define VMM_END_S    5	/* the same when vmm itself ends */
+#define VMM_CLOSE_S  5	/* from the end of the channel to SIGKILL */
+
+#define VMM_TEXT_MAX 1024 /* of what a guest's process says, with NUL */
+
+struct guest;
 
 /* A request that the guest has to answer. */
 struct order {
 	TAILQ_ENTRY(order) entry;
+	struct guest *g;
 	struct msg_hdr hdr;
 	uint32_t answer; /* type of the answer */
+	struct event *late;
+	int answered; /* by us, when it was late */
 };
 
 struct guest {
@@ -32,7 +42,7 @@ struct guest {
 	uint32_t id;
 	uint64_t generation;
 	char *name;
-	int probe;
+	int probe; /* 1: the probe guest, 2: its result is known */
 	uid_t ids; /* slot of ids, 0: none */
 	pid_t pid;
 	int pidfd;
@@ -44,7 +54,10 @@ struct guest {
 	struct vmop_result refusal; /* its answer, if it does not */
 	struct vmop_result words;   /* its last ones; exit 0: none */
 	int stopping;		    /* told to end */
+	int closed;		    /* its channel ended */
+	const char *broken;	    /* what was wrong with a message */
 	const char *killed;	    /* why we killed it, or NULL */
+	enum vmerr why;		    /* the same, for an open request */
 	TAILQ_HEAD(, order) orders;
 };
 
@@ -52,10 +65,14 @@ struct vmm_role {
 	struct event_base *base;
 	struct peer *up;
 	int kvm;
-	int exe;	     /* vmd-guest */
-	int shared_ids;	     /* no ids of its own for a guest */
-	unsigned int kill_s; /* VMM_KILL_S, less in tests */
-	int ending;	     /* CTL_SHUTDOWN */
+	int exe;	/* vmd-guest */
+	int shared_ids; /* tests: no ids and no namespace for a guest */
+	/* Deadlines in seconds: VMM_*_S, less in tests. */
+	unsigned int launch_s;
+	unsigned int order_s;
+	unsigned int kill_s;
+	unsigned int close_s;
+	int ending; /* CTL_SHUTDOWN */
 	TAILQ_HEAD(, guest) guests;
 };
 
@@ -77,16 +94,20 @@ extern const struct msg_handler guest_msgs[];
 extern const size_t guest_nmsgs;
 struct guest *guest_find(struct vmm_role *m, uint32_t id, uint64_t generation);
 /* SIGKILL, for a reason (a constant string, NULL: it ended by itself). */
-void guest_kill(struct guest *g, const char *why);
+void guest_kill(struct guest *g, const char *why, enum vmerr e);
 /* Ask it to end, and see to it that it does. */
 void guest_stop(struct guest *g);
-/* Pass an order on; `m' is answered in every case. */
+/* Pass an order on; `m' is answered in every case, once. */
 void guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
     uint32_t answer);
-/* Callbacks of its peer, pidfd and timer. */
+void order_free(struct guest *g, struct order *o);
+/* Callbacks of its peer and timer. */
 void guest_closed(struct peer *p, const char *why);
-void guest_ended(int fd, short ev, void *arg);
 void guest_late(int fd, short ev, void *arg);
+
+/* --- end.c --- */
+/* Callback of its pidfd: reap it, answer what is open, say why it ended. */
+void guest_ended(int fd, short ev, void *arg);
 /* When it was reaped, or could not be launched. */
 void guest_free(struct guest *g);
 

@@ -1,0 +1,163 @@
+/*
+ * The end of a guest's process, in vmm: why, who is told, what becomes free.
+ *
+ * A run is over when its process was reaped, not before.  What the process
+ * said last, how it ended and what we did to it make the cause.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <event2/event.h>
+
+#include "lib/sandbox/sandbox.h"
+#include "lib/util/fdlist.h"
+#include "lib/util/log.h"
+#include "proc/spawn.h"
+#include "vmd/vmm/vmm.h"
+
+#define TEXTLEN	       (VMM_TEXT_MAX + 64)
+#define STATUS_UNKNOWN (-1) /* no wait status has all bits */
+
+void
+guest_free(struct guest *g)
+{
+	struct order *o;
+
+	while ((o = TAILQ_FIRST(&g->orders)) != NULL)
+		order_free(g, o);
+	TAILQ_REMOVE(&g->m->guests, g, entry);
+	if (g->ended != NULL)
+		event_free(g->ended);
+	if (g->deadline != NULL)
+		event_free(g->deadline);
+	peer_free(g->peer);
+	fd_close(&g->pidfd);
+	if (g->ids != 0)
+		sandbox_slot_release(g->ids);
+	vmop_result_fini(&g->refusal);
+	vmop_result_fini(&g->words);
+	free(g->name);
+	free(g);
+}
+
+/* It ended without a word of its own. */
+static enum vmexit
+silent_end(int status, char text[TEXTLEN])
+{
+	if (status == STATUS_UNKNOWN) {
+		snprintf(text, TEXTLEN, "ended, nobody knows how");
+		return VMEXIT_FAILED;
+	}
+	if (WIFSIGNALED(status)) {
+		snprintf(text, TEXTLEN, "killed by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+		return VMEXIT_SIGNAL;
+	}
+	if (WEXITSTATUS(status) == SB_EXIT_DENIED)
+		snprintf(text, TEXTLEN,
+		    "ended by its sandbox: it made a system call that is "
+		    "denied (see the log)");
+	else
+		snprintf(text, TEXTLEN, "exited with status %d",
+		    WEXITSTATUS(status));
+	return VMEXIT_FAILED;
+}
+
+/*
+ * Why, as exactly as can be told: our reason to kill it, a signal of others,
+ * what it said, how it ended.
+ */
+static enum vmexit
+cause(const struct guest *g, int status, char text[TEXTLEN])
+{
+	const struct vmop_result *w = &g->words;
+	int killed = status != STATUS_UNKNOWN && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGKILL;
+
+	if (g->broken != NULL ||
+	    (g->killed != NULL && killed && w->exit == VMEXIT_NONE)) {
+		snprintf(text, TEXTLEN, "killed by vmm: %s",
+		    g->broken != NULL ? g->broken : g->killed);
+		return VMEXIT_FAILED;
+	}
+	if (w->exit != VMEXIT_NONE && (!WIFSIGNALED(status) || killed)) {
+		snprintf(text, TEXTLEN, "%s",
+		    w->text != NULL ? w->text :
+				      vmexit_text((enum vmexit)w->exit));
+		return (enum vmexit)w->exit;
+	}
+	if (g->stopping && (killed || status == 0)) {
+		snprintf(text, TEXTLEN, "stopped");
+		return VMEXIT_STOPPED;
+	}
+	return silent_end(status, text);
+}
+
+/* Nothing waits for it any more after this. */
+static void
+answer_all(struct guest *g)
+{
+	struct order *o;
+	struct msg m = { 0 };
+
+	while ((o = TAILQ_FIRST(&g->orders)) != NULL) {
+		m.hdr = o->hdr;
+		if (!o->answered)
+			peer_fail(g->m->up, &m, o->answer, VMERR_GONE,
+			    "%s has ended", g->name);
+		order_free(g, o);
+	}
+}
+
+static void
+report_end(struct guest *g, int status)
+{
+	const struct msg_hdr none = { 0 };
+	struct vmop_result r = { 0 };
+	char text[TEXTLEN];
+
+	r.exit = cause(g, status, text);
+	r.id = g->id;
+	r.generation = g->generation;
+	r.pid = g->pid;
+	r.name = g->name;
+	r.text = text;
+	if (g->probe) {
+		if (g->probe == 1)
+			probe_done(g->m, 0, text);
+	} else if (g->up) {
+		peer_result(g->m->up, IMSG_VMDOP_TERMINATE_VM_EVENT, none, &r);
+	} else if (g->refusal.err != VMERR_OK) {
+		peer_result(g->m->up, IMSG_VMDOP_START_VM_RESPONSE, g->start,
+		    &g->refusal);
+	} else {
+		r.err = g->why != VMERR_OK ? g->why : VMERR_GUEST;
+		peer_result(g->m->up, IMSG_VMDOP_START_VM_RESPONSE, g->start,
+		    &r);
+	}
+}
+
+void
+guest_ended(int fd, short ev, void *arg)
+{
+	struct guest *g = arg;
+	struct vmm_role *m = g->m;
+	int status = STATUS_UNKNOWN, rc;
+
+	/* First what it still had to say. */
+	peer_drain(g->peer);
+	if ((rc = spawn_reap(g->pidfd, &status)) == 0)
+		return;
+	if (rc == -1)
+		log_warn("vm/%s: cannot be reaped", g->name);
+	log_debug("vm/%s: pid %d, wait status 0x%x", g->name, (int)g->pid,
+	    (unsigned int)status);
+	answer_all(g);
+	report_end(g, status);
+	guest_free(g);
+	if (m->ending && TAILQ_EMPTY(&m->guests))
+		event_base_loopbreak(m->base);
+}
