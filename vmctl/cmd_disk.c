@@ -82,7 +82,7 @@ info_json(const struct job *job, const struct job_result *r)
 		json_pack("{s:I,s:I,s:I,s:b,s:s,s:I,s:I,s:b,s:b}", "version",
 		    (json_int_t)h->version, "cluster_size",
 		    (json_int_t)qcow2_cluster(h), "refcount_bits",
-		    (json_int_t)(1U << h->ref_order), "lazy_refcounts",
+		    (json_int_t)1 << h->ref_order, "lazy_refcounts",
 		    (h->compat & QCOW2_LAZY) != 0, "compression",
 		    h->zstd ? "zstd" : "deflate", "snapshots",
 		    (json_int_t)h->nsnapshots, "bitmaps",
@@ -127,8 +127,9 @@ print_check(const struct image_check *k, int repaired)
 	if (k->corrupt)
 		printf("the image is marked corrupt\n");
 	if (k->dirty)
-		printf("the image was not closed%s\n",
-		    repaired ? ", which is repaired" : "");
+		printf("the image was not closed: %llu refcounts are too "
+		       "low%s\n",
+		    (ull)k->stale, repaired ? ", which is repaired" : "");
 	printf("%llu corruptions, %llu leaked clusters", (ull)k->corruptions,
 	    (ull)k->leaks);
 	if (k->leaks_fixed != 0)
@@ -136,6 +137,20 @@ print_check(const struct image_check *k, int repaired)
 	printf("; %llu clusters with data, %llu compressed, %llu in the "
 	       "file\n",
 	    (ull)k->data, (ull)k->compressed, (ull)k->clusters);
+}
+
+static json_t *
+check_json(const struct job *job, const struct image_check *k, int good)
+{
+	return json_pack("{s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:b}",
+	    "file", json_text(job->path), "format",
+	    job->qcow2 ? "qcow2" : "raw", "corruptions",
+	    (json_int_t)k->corruptions, "leaks", (json_int_t)k->leaks,
+	    "leaks_freed", (json_int_t)k->leaks_fixed, "stale_refcounts",
+	    (json_int_t)k->stale, "data_clusters", (json_int_t)k->data,
+	    "compressed_clusters", (json_int_t)k->compressed, "file_clusters",
+	    (json_int_t)k->clusters, "dirty", k->dirty, "corrupt", k->corrupt,
+	    "good", good);
 }
 
 static int
@@ -152,16 +167,7 @@ report_check(const struct vmctl *ctl, const struct job *job,
 		printf("a raw image has no tables to check\n");
 	else if (!ctl->json)
 		print_check(k, repaired);
-	else if (print_json(json_pack("{s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,"
-				      "s:b,s:b}",
-		     "file", json_text(job->path), "format",
-		     job->qcow2 ? "qcow2" : "raw", "corruptions",
-		     (json_int_t)k->corruptions, "leaks", (json_int_t)k->leaks,
-		     "leaks_freed", (json_int_t)k->leaks_fixed, "data_clusters",
-		     (json_int_t)k->data, "compressed_clusters",
-		     (json_int_t)k->compressed, "file_clusters",
-		     (json_int_t)k->clusters, "dirty", k->dirty, "corrupt",
-		     k->corrupt, "good", good)) != ST_DONE)
+	else if (print_json(check_json(job, k, good)) != ST_DONE)
 		return ST_FAILED;
 	return good ? ST_DONE : ST_FAILED;
 }

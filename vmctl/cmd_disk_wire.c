@@ -17,7 +17,7 @@
 	X((r)->h.autoclear)				\
 	X((r)->check.corruptions) X((r)->check.leaks)	\
 	X((r)->check.leaks_fixed) X((r)->check.clusters)\
-	X((r)->check.data) X((r)->check.compressed)
+	X((r)->check.stale) X((r)->check.data) X((r)->check.compressed)
 #define NUMBERS32(X, r)					\
 	X((r)->h.version) X((r)->h.cluster_bits)	\
 	X((r)->h.ref_order) X((r)->h.nsnapshots)	\

@@ -64,7 +64,7 @@ check_copied(struct check *c, uint64_t *e, const char *what)
 {
 	uint64_t ref, off = *e & QCOW2_OFFSET;
 
-	if (!c->first && !c->add_flags)
+	if (c->stale_ok || (!c->first && !c->add_flags))
 		return 0;
 	if (refs_get(c, off >> c->h.cluster_bits, &ref) == -1)
 		return -1;
@@ -334,14 +334,19 @@ walk(struct check *c)
 	return walk_snapshots(c) == -1 || walk_bitmaps(c) == -1 ? -1 : 0;
 }
 
-/* Everything, window after window. */
+/* Everything, window after window; FIX_* or 0. */
 static int
-round_of(struct check *c, int fix)
+round_of(struct check *c, unsigned int fix)
 {
 	uint64_t lo;
 
+	if (fix == 0) {
+		c->res->leaks = 0;
+		c->res->data = 0;
+		c->res->compressed = 0;
+	}
 	for (lo = 0; lo < c->nclusters; lo = c->hi) {
-		c->first = lo == 0 && !fix;
+		c->first = lo == 0 && fix == 0;
 		refs_window(c, lo);
 		if (walk(c) == -1)
 			return -1;
@@ -363,13 +368,28 @@ round_of(struct check *c, int fix)
 static int
 repair(struct check *c)
 {
-	if (round_of(c, 1) == -1)
+	if (round_of(c, FIX_LEAKS) == -1)
 		return -1;
 	if (fdatasync(c->fd) == -1)
 		return check_error(c, "cannot write");
 	c->add_flags = 1;
 	c->first = 0;
 	return walk_l1(c, c->h.l1_off, c->h.l1_size, 1);
+}
+
+/*
+ * Refcounts anew for an image that was not closed, then a check of all that
+ * could not be checked without them.
+ */
+static int
+renew(struct check *c)
+{
+	if (refs_fill(c) == -1 || round_of(c, FIX_STALE) == -1)
+		return -1;
+	if (fdatasync(c->fd) == -1)
+		return check_error(c, "cannot write");
+	c->stale_ok = 0;
+	return round_of(c, 0);
 }
 
 /* The dirty bit goes last, when all else is on disk. */
@@ -392,11 +412,23 @@ finish(struct check *c)
 static int
 check_all(struct check *c)
 {
+	struct image_check *r = c->res;
+
 	if (refs_open(c) == -1 || round_of(c, 0) == -1)
 		return -1;
-	if (!(c->how->flags & IMAGE_CHECK_REPAIR) || c->res->corruptions != 0)
+	if (c->stale_ok && r->stale == 0 && r->corruptions == 0) {
+		/* All refcounts are right: then the flags must be. */
+		c->stale_ok = 0;
+		if (round_of(c, 0) == -1)
+			return -1;
+	}
+	if (!(c->how->flags & IMAGE_CHECK_REPAIR) || r->corruptions != 0)
 		return 0;
-	if (c->res->leaks != 0 && repair(c) == -1)
+	if (r->stale != 0 && renew(c) == -1)
+		return -1;
+	if (r->corruptions != 0)
+		return 0;
+	if (r->leaks != 0 && repair(c) == -1)
 		return -1;
 	return finish(c);
 }
@@ -424,12 +456,9 @@ image_check(int fd, const struct image_check_how *how, struct image_check *res,
 	res->clusters = c.nclusters;
 	res->dirty = (c.h.incompat & QCOW2_DIRTY) != 0;
 	res->corrupt = (c.h.incompat & QCOW2_CORRUPT) != 0;
+	c.stale_ok = res->dirty;
 	if (h.window == 0)
 		h.window = WINDOW;
-	if (h.window > c.nclusters)
-		h.window = c.nclusters;
-	if ((c.refs = calloc(h.window, sizeof(*c.refs))) == NULL)
-		return check_error(&c, "memory");
 	rc = check_all(&c);
 	saved_errno = errno;
 	refs_close(&c);

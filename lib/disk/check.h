@@ -17,6 +17,7 @@ struct image_check {
 	uint64_t corruptions; /* what may lose or mix up data */
 	uint64_t leaks;	      /* clusters that nothing refers to, before */
 	uint64_t leaks_fixed;
+	uint64_t stale;	   /* refcounts that are too low, if dirty, before */
 	uint64_t clusters; /* of the file */
 	uint64_t data;	   /* clusters with data, of the disk */
 	uint64_t compressed;
@@ -24,7 +25,7 @@ struct image_check {
 	int corrupt; /* it is marked so */
 };
 
-#define IMAGE_CHECK_REPAIR 0x1 /* free what is leaked */
+#define IMAGE_CHECK_REPAIR 0x1 /* free leaks, make refcounts anew if dirty */
 
 /* One problem, a line without newline; at most IMAGE_CHECK_LINES of them. */
 typedef void (*image_say)(void *arg, const char *line);
@@ -40,8 +41,8 @@ struct image_check_how {
 };
 
 /*
- * Check `fd', open for writing as well if it is to be repaired.  Leaks are
- * freed only if there are no corruptions; then a dirty image is clean, too.
+ * Check `fd', open for writing as well if it is to be repaired; that is done
+ * only if there are no corruptions.  A dirty image is clean afterwards.
  * 0 if the check could be made, whatever it found; -1 with errno and a
  * sentence.
  */

@@ -14,10 +14,12 @@ struct check {
 	uint64_t nclusters; /* of the file, also the last one if it is short */
 	unsigned int lines; /* said */
 	int first;	    /* the pass that complains */
+	int stale_ok;	    /* refcounts may be too low: nothing lost */
 	int add_flags;	    /* the pass that adds COPIED flags */
 	/* Counts of the clusters lo to hi - 1, at most REF_TOP each. */
 	uint16_t *refs;
 	uint64_t lo, hi;
+	uint64_t window; /* most of them */
 	/* The refcount table, in host order, and one block. */
 	uint64_t *table;
 	uint64_t table_len; /* entries */
@@ -39,7 +41,7 @@ int check_error(struct check *c, const char *what);
 int check_read(struct check *c, void *buf, size_t len, uint64_t off,
     const char *what);
 
-/* Read the refcount table.  0 or -1. */
+/* Read the refcount table, have memory for counts.  0 or -1. */
 int refs_open(struct check *c);
 void refs_close(struct check *c);
 /* Forget the counts; the clusters from `lo' on are next. */
@@ -58,7 +60,14 @@ void refs_sole(struct check *c, uint64_t off, uint64_t len, const char *what);
 void refs_sole_own(struct check *c);
 /* The refcount that the image has for a cluster.  0 or -1. */
 int refs_get(struct check *c, uint64_t cluster, uint64_t *ref);
-/* Compare the window; `fix': lower what is too high instead.  0 or -1. */
-int refs_compare(struct check *c, int fix);
+/* Compare the window, and correct what `fix' says instead.  0 or -1. */
+#define FIX_LEAKS 0x1
+#define FIX_STALE 0x2
+int refs_compare(struct check *c, unsigned int fix);
+/*
+ * Have a block of refcounts, zeros if it is new, for every cluster; the file
+ * grows.  0 or -1.
+ */
+int refs_fill(struct check *c);
 
 #endif

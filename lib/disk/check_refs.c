@@ -9,9 +9,24 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/disk/check_int.h"
 #include "lib/disk/file.h"
+
+/* Memory for the counts of a window. */
+static int
+have_window(struct check *c)
+{
+	uint16_t *refs;
+
+	c->window = c->nclusters < c->how->window ? c->nclusters :
+						    c->how->window;
+	if ((refs = reallocarray(c->refs, c->window, sizeof(*refs))) == NULL)
+		return check_error(c, "memory");
+	c->refs = refs;
+	return 0;
+}
 
 int
 refs_open(struct check *c)
@@ -29,7 +44,7 @@ refs_open(struct check *c)
 		return -1;
 	for (i = 0; i < c->table_len; i++)
 		c->table[i] = be64toh(c->table[i]);
-	return 0;
+	return have_window(c);
 }
 
 void
@@ -43,7 +58,7 @@ refs_close(struct check *c)
 void
 refs_window(struct check *c, uint64_t lo)
 {
-	uint64_t n = c->how->window;
+	uint64_t n = c->window;
 
 	c->lo = lo;
 	c->hi = c->nclusters - lo < n ? c->nclusters : lo + n;
@@ -214,8 +229,33 @@ refs_get(struct check *c, uint64_t cluster, uint64_t *ref)
 	return rc == -1 ? -1 : 0;
 }
 
+/* The largest refcount there can be. */
+static uint64_t
+ref_max(const struct check *c)
+{
+	return c->h.ref_order == 6 ? UINT64_MAX :
+				     (1ULL << (1U << c->h.ref_order)) - 1;
+}
+
 static void
-compare(struct check *c, uint64_t i, int have, int fix)
+too_low(struct check *c, uint64_t i, uint64_t ref, int have, unsigned int fix)
+{
+	uint64_t n = c->refs[i - c->lo];
+
+	if (have && fix & FIX_STALE)
+		entry_set(c, i & ((1ULL << block_bits(c)) - 1), n);
+	else if (c->stale_ok && n <= ref_max(c))
+		c->res->stale++;
+	else
+		check_corrupt(c,
+		    "cluster %llu has refcount %llu and is used "
+		    "%llu times",
+		    (unsigned long long)i, (unsigned long long)ref,
+		    (unsigned long long)n);
+}
+
+static void
+compare(struct check *c, uint64_t i, int have, unsigned int fix)
 {
 	uint64_t in = i & ((1ULL << block_bits(c)) - 1);
 	uint64_t ref = have ? entry_get(c, in) : 0, n = c->refs[i - c->lo];
@@ -223,12 +263,8 @@ compare(struct check *c, uint64_t i, int have, int fix)
 	if (ref == n || (n == REF_TOP && ref > n))
 		return;
 	if (ref < n) {
-		check_corrupt(c,
-		    "cluster %llu has refcount %llu and is used "
-		    "%llu times",
-		    (unsigned long long)i, (unsigned long long)ref,
-		    (unsigned long long)n);
-	} else if (fix) {
+		too_low(c, i, ref, have, fix);
+	} else if (fix & FIX_LEAKS) {
 		entry_set(c, in, n);
 		c->res->leaks_fixed++;
 	} else {
@@ -237,7 +273,7 @@ compare(struct check *c, uint64_t i, int have, int fix)
 }
 
 int
-refs_compare(struct check *c, int fix)
+refs_compare(struct check *c, unsigned int fix)
 {
 	uint64_t i, last = NO_BLOCK;
 	int have = 0;
@@ -252,4 +288,41 @@ refs_compare(struct check *c, int fix)
 			compare(c, i, have, fix);
 	}
 	return flush_block(c);
+}
+
+/* As it is on disk. */
+static int
+write_table(struct check *c)
+{
+	uint64_t i;
+	int rc;
+
+	for (i = 0; i < c->table_len; i++)
+		c->table[i] = htobe64(c->table[i]);
+	rc = file_write(c->fd, c->table, c->table_len * 8, c->h.ref_off);
+	for (i = 0; i < c->table_len; i++)
+		c->table[i] = be64toh(c->table[i]);
+	return rc == -1 ? check_error(c, "cannot write refcounts") : 0;
+}
+
+int
+refs_fill(struct check *c)
+{
+	uint64_t i, before = c->nclusters;
+
+	for (i = 0; i << block_bits(c) < c->nclusters; i++) {
+		if (i == c->table_len) {
+			errno = ENOSPC;
+			return check_error(c, "refcount table");
+		}
+		if (c->table[i] == 0)
+			c->table[i] = c->nclusters++ << c->h.cluster_bits;
+	}
+	if (c->nclusters == before)
+		return 0;
+	c->file_size = c->nclusters << c->h.cluster_bits;
+	if (ftruncate(c->fd, (off_t)c->file_size) == -1 ||
+	    fdatasync(c->fd) == -1)
+		return check_error(c, "cannot make it larger");
+	return write_table(c) == -1 ? -1 : have_window(c);
 }

@@ -407,16 +407,46 @@ def check_corruptions():
 @tap.test
 def dirty():
     """disk check -r: an image that was not closed is clean afterwards"""
-    qemu_img("create", "-q", "-f", "qcow2", "d.qcow2", "4M")
-    qemu_io("d.qcow2", "write 0 1M")
+    for opts in ("cluster_size=64k", "cluster_size=512",
+                 "cluster_size=1k,refcount_bits=1"):
+        qemu_img("create", "-q", "-f", "qcow2", "-o",
+                 "lazy_refcounts=on," + opts, "d.qcow2", "8M")
+        run("qemu-io", "-f", "qcow2", "-c", "write -P 1 100k 1M", "-c",
+            "write -P 2 4M 2M", "-c", "flush", "-c", "abort", "d.qcow2",
+            status=None)
+        assert peek("d.qcow2", 72, ">Q") == 1
+        refused("was not closed and needs repair", "create", "-i", "d.qcow2",
+                "x.raw")
+        out = vmctl("disk", "check", "d.qcow2", status=1).stdout
+        assert re.search(r"was not closed: [1-9]\d* refcounts are too low\n"
+                         "0 corruptions", out), out
+        out = vmctl("disk", "check", "-r", "d.qcow2").stdout
+        assert "too low, which is repaired\n0 corruptions" in out, out
+        assert peek("d.qcow2", 72, ">Q") == 0
+        vmctl("disk", "check", "d.qcow2")
+        assert qemu_check("d.qcow2")["check-errors"] == 0
+        vmctl("create", "-i", "d.qcow2", "x.raw")
+        data = open("x.raw", "rb").read()
+        k = 1024
+        assert data == (bytes(100 * k) + b"\1" * MB + bytes(2972 * k) +
+                        b"\2" * (2 * MB) + bytes(2 * MB))
+        os.unlink("x.raw")
+    # Not closed, and nothing is wrong but that.
     poke("d.qcow2", 72, struct.pack(">Q", 1))
-    refused("was not closed and needs repair", "create", "-i", "d.qcow2",
-            "x.raw")
-    out = vmctl("disk", "check", "d.qcow2", status=1).stdout
-    assert "was not closed\n" in out, out
-    assert "was not closed, which is repaired" in vmctl(
-        "disk", "check", "-r", "d.qcow2").stdout
-    assert peek("d.qcow2", 72, ">Q") == 0
+    vmctl("disk", "check", "d.qcow2", status=1)
+    vmctl("disk", "check", "-r", "d.qcow2")
+    # Not closed, and two uses of a cluster: that cannot be repaired.
+    l1 = peek("d.qcow2", 40, ">Q")
+    l2 = peek("d.qcow2", l1, ">Q") & ((1 << 56) - 1)
+    poke("d.qcow2", 72, struct.pack(">Q", 1))
+    used = peek("d.qcow2", l2 + 8 * 100, ">Q")
+    assert used
+    poke("d.qcow2", l2, struct.pack(">Q", used))
+    assert " is used 2 times" in vmctl("disk", "check", "-r", "d.qcow2",
+                                       status=1).stdout
+    assert peek("d.qcow2", 72, ">Q") == 1
+    poke("d.qcow2", l2, struct.pack(">Q", 0))
+    vmctl("disk", "check", "-r", "d.qcow2")
     vmctl("create", "-i", "d.qcow2", "x.raw")
     poke("d.qcow2", 72, struct.pack(">Q", 2))
     refused("marked corrupt", "create", "-i", "d.qcow2", "y.raw")
@@ -457,6 +487,19 @@ def locks():
         fcntl.fcntl(f, 37, whole)
         vmctl("disk", "check", "a.qcow2")
         refused("in use", "disk", "check", "-r", "a.qcow2")
+    p = subprocess.Popen(["qemu-io", "-f", "qcow2", "a.qcow2"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        # An answer says that it is open.
+        p.stdin.write(b"length\n")
+        p.stdin.flush()
+        assert b"2 MiB" in p.stdout.readline()
+        refused("in use", "disk", "check", "a.qcow2")
+        refused("in use", "create", "-b", "a.qcow2", "x.qcow2")
+    finally:
+        p.kill()
+        p.wait()
+    vmctl("disk", "check", "a.qcow2")
 
 
 @tap.test
