@@ -68,6 +68,8 @@ int next_opt(struct vmctl *ctl, int argc, char **argv);
 const char *one_operand(int argc, char **argv);
 
 int cmd_console(struct vmctl *ctl, int argc, char **argv);
+int cmd_create(struct vmctl *ctl, int argc, char **argv);
+int cmd_disk(struct vmctl *ctl, int argc, char **argv);
 int cmd_host(struct vmctl *ctl, int argc, char **argv);
 int cmd_load(struct vmctl *ctl, int argc, char **argv);
 int cmd_log(struct vmctl *ctl, int argc, char **argv);
