@@ -70,7 +70,7 @@ disks_test_SRCS = \
 	vmd/parent/perm.c \
 	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
-	$(IMAGE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
+	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
 disks_test_LIBS = -lbsd -levent_core
 

@@ -35,7 +35,7 @@ vmmci_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime \
 	-levent_core -lbsd
 
 FUZZ += ports uart vmmci
-ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
+ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c vmd/vm/vmmci.c,$(VMDEV_SRCS))
 	vmd/vm/vmmci.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
@@ -56,7 +56,7 @@ virtio_test_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_test_LIBS = -levent_core -lbsd
 
 FUZZ += ports uart virtio_pci
-ports_FUZZ_SRCS = $(VMDEV_SRCS)
+ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c vmd/vm/vmmci.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
