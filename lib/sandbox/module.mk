@@ -17,7 +17,8 @@ $(B)/gen/filters.c: lib/sandbox/gen.c lib/sandbox/module.mk $(SANDBOX_DEFS)
 		echo "static const struct rule rules_$$f[] = {"; \
 		echo "#include \"lib/sandbox/filter_$$f.def\""; echo "};"; \
 	done >$(@D)/rules.h
-	$(Q)echo "#define FILTERS $(SANDBOX_FILTERS:%=FILTER(%))" >>$(@D)/rules.h
+	$(Q)echo "#define FILTERS $$(printf 'FILTER(%s) ' $(SANDBOX_FILTERS))" \
+		>>$(@D)/rules.h
 	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -I$(@D) -o $(B)/gen/filters lib/sandbox/gen.c \
 		-lseccomp
 	$(Q)$(B)/gen/filters >$@.tmp && mv $@.tmp $@

@@ -35,7 +35,8 @@ all: $(B)/vmd-guest
 
 # The real program with a bad vmm.
 UNIT += vm_badpeer_test
-vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/ring.c \
+vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
+	lib/util/ring.c \
 	$(IMSG_SRCS) $(PROTO_SRCS)
 vm_badpeer_test_LIBS = -lbsd
 

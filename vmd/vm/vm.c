@@ -359,7 +359,7 @@ vm_break(struct peer *p, struct msg *m)
 		e = VMERR_NOTRUNNING;
 	else
 		uart_break(vm->uart);
-	return answer(vm, m, IMSG_CTL_BREAK_RESPONSE, e, NULL);
+	return answer(vm, m->hdr, IMSG_CTL_BREAK_RESPONSE, e, NULL);
 }
 
 static int
