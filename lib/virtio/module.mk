@@ -19,3 +19,7 @@ vq_enum_test_SRCS = $(VQ_SRCS) lib/util/gmem.c
 
 FUZZ += vq
 vq_FUZZ_SRCS = $(VQ_SRCS) lib/util/gmem.c
+
+UNIT += vq_race_test
+vq_race_test_SRCS = $(VQ_SRCS) lib/util/gmem.c
+vq_race_test_LIBS = -lpthread

@@ -22,7 +22,7 @@
  * In-flight record: which chains are taken and not yet published, in memory
  * that outlives the process.  All zeroes is an empty one; make it that
  * (vq_inflight_clear()) when the guest resets the device.  Only vq.c reads
- * or writes the inside.
+ * or writes the inside.  One with size 0 is empty, whatever else is in it.
  */
 struct vq_slot {
 	uint64_t seq;	/* order of taking */

@@ -37,6 +37,7 @@ vq_inflight_size(uint16_t size)
 void
 vq_inflight_clear(struct vq_inflight *r, uint16_t size)
 {
+	vq_store16(&r->size, 0); /* enough, should we die here */
 	memset(r, 0, vq_inflight_size(size));
 }
 
@@ -148,6 +149,19 @@ slots_open(struct vq *q, uint16_t shown)
 	return 0;
 }
 
+/* Whatever is left in it from another time: the size comes last. */
+static void
+record_new(struct vq *q)
+{
+	struct vq_inflight *r = q->conf.inflight;
+	uint16_t i;
+
+	for (i = 0; i < q->conf.size; i++)
+		vq_store32(&r->slots[i].state, SLOT_FREE);
+	vq_store16(&r->used, 0);
+	vq_store16(&r->size, q->conf.size);
+}
+
 int
 vq_record_open(struct vq *q)
 {
@@ -155,7 +169,7 @@ vq_record_open(struct vq *q)
 	uint16_t idx, shown;
 
 	if (r->size == 0) {
-		vq_store16(&r->size, q->conf.size);
+		record_new(q);
 		return 0;
 	}
 	if (r->size != q->conf.size) {

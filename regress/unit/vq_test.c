@@ -458,6 +458,13 @@ bad_records(void **state)
 	vq_inflight_clear(r, SIZE);
 	assert_int_equal(vq_init(&q, &conf), 0);
 	assert_int_equal(vq_redo(&q, &c), 0);
+	/* Cleared, and died over it: still empty, the next time as well. */
+	r->slots[1].state = 1;
+	r->used = 7;
+	r->size = 0;
+	assert_int_equal(vq_init(&q, &conf), 0);
+	assert_int_equal(vq_init(&q, &conf), 0);
+	assert_int_equal(vq_redo(&q, &c), 0);
 	free(r);
 }
 

@@ -50,6 +50,8 @@ virtio_test_LIBS = -levent_core -lbsd
 FUZZ += ports uart virtio_pci vmmci
 ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
 	vmd/vm/vmmci.c,$(VMDEV_SRCS))
+FUZZ += ports uart virtio_pci
+ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
