@@ -124,6 +124,33 @@ waits_are_dropped(void **state)
 	assert_null(TAILQ_NEXT(r, entry));
 }
 
+static void
+count_line(void *arg, int prio, const char *line)
+{
+	if (strstr(line, "not started") != NULL)
+		(*(unsigned int *)arg)++;
+}
+
+/* A client cannot fill the log; it is answered all the same. */
+static void
+log_rate(void **state)
+{
+	unsigned int n = 0, i;
+	int64_t from = now_ms();
+
+	vm_find(&parent, "web1")->spec->flags |= VMF_SEV;
+	log_set_sink(count_line, &n);
+	clear(&control);
+	for (i = 0; i < 200; i++)
+		send_start(1 + i, "web1");
+	until(&control.got, 200);
+	log_set_sink(NULL, NULL);
+	assert_int_equal(control.hdr.reqid, 200);
+	/* So many for each second that was begun. */
+	assert_true(n >= CLIENT_LOG_RATE);
+	assert_true(n <= CLIENT_LOG_RATE * ((now_ms() - from) / 1000 + 2));
+}
+
 /* Answers and lists carry so much and no more. */
 static void
 long_texts(void **state)
@@ -208,6 +235,7 @@ main(void)
 		T(boot_device_net),
 		T(limits),
 		T(waits_are_dropped),
+		T(log_rate),
 		T(long_texts),
 		T(late_refusal),
 		T(sends_break),

@@ -96,6 +96,9 @@ struct parent {
 	struct event *deadline; /* of the shutdown */
 	int kvm;
 	int verbose;
+	int64_t log_second; /* of lines that clients caused ... */
+	unsigned int log_lines;
+	unsigned int log_dropped;
 	int stopping; /* 1: guests end, 2: forced, 3: children */
 };
 
@@ -157,6 +160,12 @@ void answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
  */
 char *
 text_of(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+/*
+ * May a line be logged that a client can cause at will?  CLIENT_LOG_RATE a
+ * second may; the others are counted, and the count logged.
+ */
+#define CLIENT_LOG_RATE 20
+int client_may_log(struct parent *p);
 /* Type of the answer to `type', for failures. */
 uint32_t answer_type(uint32_t type);
 /* Answer `m' with a failure and skip what is left of it. */

@@ -247,6 +247,24 @@ parent_conn_close(struct peer *peer, struct msg *m)
 	return 0;
 }
 
+int
+client_may_log(struct parent *p)
+{
+	int64_t second = now_ms() / 1000;
+
+	if (second != p->log_second) {
+		if (p->log_dropped > 0)
+			log_warnx("%u lines about requests left out",
+			    p->log_dropped);
+		p->log_second = second;
+		p->log_lines = p->log_dropped = 0;
+	}
+	if (p->log_lines++ < CLIENT_LOG_RATE)
+		return 1;
+	p->log_dropped++;
+	return 0;
+}
+
 void
 request_refuse(struct parent *p, struct msg *m, enum vmerr e)
 {
@@ -263,7 +281,7 @@ request_cred(struct peer *peer, struct msg *m)
 
 	if (perm_may_request(c, m->type) == VMERR_OK)
 		return c;
-	if (c != NULL)
+	if (c != NULL && client_may_log(p))
 		log_info("%s refused for user %u", msg_name(m->type), c->uid);
 	request_refuse(p, m, VMERR_PERM);
 	return NULL;

@@ -239,8 +239,9 @@ vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
 	va_start(ap, fmt);
 	text = text_of(fmt, ap);
 	va_end(ap);
-	log_warnx("%s: not started: %s", v->spec->name,
-	    text == NULL ? vmerr_text(e) : text);
+	if (r == NULL || r->hdr.reqid == 0 || client_may_log(p))
+		log_warnx("%s: not started: %s", v->spec->name,
+		    text == NULL ? vmerr_text(e) : text);
 	free(v->error);
 	v->error = text;
 	v->start_req = 0;
