@@ -645,6 +645,30 @@ other_program(void **state)
 }
 
 static void
+let_go(int fd, short ev, void *arg)
+{
+	struct event **timer = arg;
+
+	close(fd);
+	event_free(*timer);
+}
+
+/* One that only looks at it does not keep a VM from starting. */
+static void
+for_a_moment(void **state)
+{
+	const struct timeval tv = { .tv_usec = 20000 };
+	struct flock fl = { .l_type = F_RDLCK };
+	int fd = open(in("a.raw"), O_RDWR | O_CLOEXEC);
+	struct event *timer;
+
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
+	timer = event_new(parent.base, fd, 0, let_go, &timer);
+	event_add(timer, &tv);
+	assert_string_equal(start_one("a.raw", 0), "");
+}
+
+static void
 discs(void **state)
 {
 	struct vm *v = vm("cd", 0), *w = vm("cd2", 0);
@@ -797,6 +821,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(twice),
 		cmocka_unit_test(kept),
 		cmocka_unit_test(other_program),
+		cmocka_unit_test(for_a_moment),
 		cmocka_unit_test(discs),
 		cmocka_unit_test(given),
 		cmocka_unit_test(cancelled),

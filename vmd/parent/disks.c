@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -24,6 +25,9 @@
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
+#define LOCK_TRIES   10
+#define LOCK_WAIT_MS 100
+
 /* Where we are. */
 struct chain {
 	struct vm *vm;
@@ -34,7 +38,9 @@ struct chain {
 	char *path;		 /* of the layer, NULL: the top */
 	enum disk_format format; /* declared for the layer */
 	int fd;			 /* the layer */
-	size_t overflow;	 /* files that the list had no place for */
+	struct event *again;	 /* try to lock it again */
+	unsigned int tries;
+	size_t overflow; /* files that the list had no place for */
 	struct {
 		dev_t dev;
 		ino_t ino;
@@ -50,6 +56,8 @@ chain_free(struct chain *c)
 	c->vm->chain = NULL;
 	open_cancel(c->opening);
 	image_cancel(c->imaging);
+	if (c->again != NULL)
+		event_free(c->again);
 	fd_close(&c->fd);
 	free(c->path);
 	free(c);
@@ -280,21 +288,10 @@ is_device(int fd)
 	return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
 }
 
-/* The layer is open; what is it? */
+/* The layer is locked; what is it? */
 static void
 inspect(struct chain *c)
 {
-	const char *why;
-
-	if ((why = image_unfit(c->vm, c->fd, writable(c))) != NULL ||
-	    (why = circle(c)) != NULL) {
-		failed(c, VMERR_DISK_MISSING, why);
-		return;
-	}
-	if ((why = image_lock(c->vm, c->fd, writable(c))) != NULL) {
-		failed(c, VMERR_DISK_MISSING, why);
-		return;
-	}
 	/* Nothing tells a device from the one that was there before. */
 	if (c->layer == 0 && c->format == DISK_AUTO && is_device(c->fd))
 		c->format = DISK_RAW;
@@ -309,6 +306,54 @@ inspect(struct chain *c)
 		failed(c, VMERR_FAILED, strerror(errno));
 }
 
+static void lock_again(int fd, short ev, void *arg);
+
+/*
+ * Who has the lock may be about to let go: a program that looks at images,
+ * or the process of a disk whose VM has ended.  1 if we try again.
+ */
+static int
+wait_for_lock(struct chain *c)
+{
+	const struct timeval tv = { .tv_usec = LOCK_WAIT_MS * 1000 };
+
+	if (errno != EAGAIN || c->tries++ == LOCK_TRIES)
+		return 0;
+	if (c->again == NULL)
+		c->again = evtimer_new(c->vm->parent->base, lock_again, c);
+	return c->again != NULL && event_add(c->again, &tv) == 0;
+}
+
+static void
+lock(struct chain *c)
+{
+	const char *why;
+
+	if ((why = image_lock(c->vm, c->fd, writable(c))) == NULL)
+		inspect(c);
+	else if (!wait_for_lock(c))
+		failed(c, VMERR_DISK_MISSING, why);
+}
+
+static void
+lock_again(int fd, short ev, void *arg)
+{
+	lock(arg);
+}
+
+/* The layer is open; can it be one? */
+static void
+take(struct chain *c)
+{
+	const char *why;
+
+	if ((why = image_unfit(c->vm, c->fd, writable(c))) != NULL ||
+	    (why = circle(c)) != NULL)
+		failed(c, VMERR_DISK_MISSING, why);
+	else
+		lock(c);
+}
+
 static void
 opened(void *arg, int fd, const char *why)
 {
@@ -319,7 +364,7 @@ opened(void *arg, int fd, const char *why)
 	if (fd == -1)
 		failed(c, VMERR_DISK_MISSING, why);
 	else
-		inspect(c);
+		take(c);
 }
 
 static void
@@ -330,7 +375,7 @@ open_layer(struct chain *c)
 
 	if (c->layer == 0 &&
 	    (c->fd = fdlist_take(&v->fds, FD_DISK, c->disk, 0)) != -1) {
-		inspect(c);
+		take(c);
 		return;
 	}
 	m.path = strdup(layer_path(c));
@@ -356,6 +401,7 @@ next_disk(struct chain *c)
 	free(c->path);
 	c->path = NULL;
 	c->layer = 0;
+	c->tries = 0;
 	c->format = disk(c)->format;
 	open_layer(c);
 }

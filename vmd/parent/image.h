@@ -39,7 +39,8 @@ const char *image_unfit(const struct vm *v, int fd, int writable);
 /*
  * Lock all of it for as long as the descriptor or a duplicate is open:
  * for one writer or for many readers.  A lock that it has is changed.  NULL,
- * or why not, in a static buffer; `v' is on whose behalf.
+ * or why not, in a static buffer, with errno EAGAIN if no VM of ours has it;
+ * `v' is on whose behalf.
  */
 const char *image_lock(const struct vm *v, int fd, int writable);
 

@@ -97,11 +97,13 @@ holder(const struct vm *v, int fd)
 	TAILQ_FOREACH(o, &v->parent->vms, entry) {
 		if (!has_file(o, &st))
 			continue;
+		errno = EBUSY;
 		if (o == v)
 			return "used by another disk of this VM";
 		snprintf(text, sizeof(text), "locked by vm %s", o->spec->name);
 		return text;
 	}
+	errno = EAGAIN;
 	return "locked by another program";
 }
 
