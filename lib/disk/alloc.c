@@ -19,6 +19,8 @@
 #define TARGET_MIN   8U /* clusters */
 #define TARGET_MAX   16384U
 #define OFFSET_MAX   (1ULL << 55)
+#define BEYOND_MAX   65536U /* clusters in use that are not in the file */
+#define PAGES_A_TURN 256U   /* before others get theirs */
 
 static void
 alloc_wake(struct waiter *w, int error)
@@ -39,6 +41,22 @@ sync_asked(struct waiter *w, int error)
 	wake_all(&a->room, error);
 }
 
+/* How much is taken at a time: little of a small disk. */
+static void
+set_target(struct alloc *a)
+{
+	const struct layer *l = &a->d->layers[0];
+	uint64_t bytes = l->size;
+
+	a->target = min64(TARGET_FIRST, bytes / 64) >> l->bits;
+	a->target_max = min64(TARGET_LAST, bytes / 16) >> l->bits;
+	a->target_max = min64(a->target_max, TARGET_MAX);
+	if (a->target < TARGET_MIN)
+		a->target = TARGET_MIN;
+	if (a->target_max < a->target)
+		a->target_max = a->target;
+}
+
 struct alloc *
 alloc_new(struct disk *d, const struct qcow2_hdr *h)
 {
@@ -56,10 +74,7 @@ alloc_new(struct disk *d, const struct qcow2_hdr *h)
 	a->block_bits = h->cluster_bits + 3 - h->ref_order;
 	a->eof = l->file_size >> l->bits;
 	a->fresh = (l->file_size + cluster_size(l) - 1) >> l->bits;
-	a->target = TARGET_FIRST >> l->bits;
-	if (a->target < TARGET_MIN)
-		a->target = TARGET_MIN;
-	a->target_max = min64(TARGET_LAST >> l->bits, TARGET_MAX);
+	set_target(a);
 	TAILQ_INIT(&a->wait);
 	TAILQ_INIT(&a->room);
 	return a;
@@ -261,8 +276,12 @@ fill_page(struct alloc *a, uint64_t block)
 		full = a->fill_n >= a->target || !fits(a, a->scan);
 		if (full)
 			break;
-		if (ref_get(a, data, i) != 0)
-			continue;
+		if (ref_get(a, data, i) != 0) {
+			if (a->scan < a->eof || ++a->beyond < BEYOND_MAX)
+				continue;
+			errno = EIO; /* so many are not lost by accident */
+			return -1;
+		}
 		if (alloc_is_table(a, a->scan)) {
 			errno = EIO; /* the refcounts are wrong */
 			return -1;
@@ -279,6 +298,19 @@ fill_page(struct alloc *a, uint64_t block)
 		return 0;
 	}
 	return 1;
+}
+
+/* Let others go on: this can take long. */
+static int
+fill_yield(struct alloc *a)
+{
+	a->turn = 0;
+	a->yield.iov_base = &a->yield_byte;
+	a->yield.iov_len = 1;
+	a->x.done = xfer_done;
+	xfer_start(&a->x, a->d->io, a->d->layers[0].file, 0, &a->yield, 1, 0, 1,
+	    0);
+	return 0;
 }
 
 /* Look for free clusters, and count a reference to each. */
@@ -298,9 +330,9 @@ fill_scan(struct alloc *a)
 		a->next = fill_zero;
 		return 1;
 	}
-	if (a->scan >= ref_covered(a))
-		rc = 1, block = 0;
-	else if ((rc = ref_block(a, a->scan, &block)) != 1)
+	if (++a->turn > PAGES_A_TURN)
+		return fill_yield(a);
+	if ((rc = ref_block(a, a->scan, &block)) != 1)
 		return rc;
 	if (block == 0) {
 		if (a->fill_n > 0)

@@ -57,9 +57,13 @@ struct alloc {
 	unsigned int nfill, filled;
 	uint64_t fill_n;
 	uint64_t target, target_max;
-	uint64_t scan;	/* where to look next */
-	uint64_t fresh; /* zeros from this cluster on */
-	uint64_t eof;	/* the file has this many whole clusters */
+	uint64_t scan;	 /* where to look next */
+	uint64_t fresh;	 /* zeros from this cluster on */
+	uint64_t beyond; /* in use, but not in the file */
+	unsigned int turn;
+	struct iovec yield;
+	uint8_t yield_byte;
+	uint64_t eof; /* the file has this many whole clusters */
 	struct waitq wait;
 	/* a run that is made zero */
 	struct run zero;

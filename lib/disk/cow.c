@@ -11,8 +11,7 @@
 
 #include "lib/disk/disk_int.h"
 
-#define BOUNCES	    4
-#define BOUNCE_SIZE (64U << 10)
+#define BOUNCES 4
 
 static int
 bounce_get(struct task *t)
@@ -69,6 +68,10 @@ copy_read(struct task *child)
 		t->run(t);
 		return;
 	}
+	if (t->merge)
+		iov_get(t->iov, t->niov, task_skip(t),
+		    t->bounce->data + (t->pos - t->first),
+		    t->part_end - t->pos);
 	t->x.done = copy_written;
 	xfer_start(&t->x, t->d->io, t->d->layers[0].file, 1, iov, 1, 0,
 	    iov->iov_len, t->host + (t->copy_pos - t->first));

@@ -283,14 +283,17 @@ more_tasks(struct disk *d)
 	return 0;
 }
 
-static void
+void
 task_wake(struct waiter *w, int error)
 {
 	struct task *t = (struct task *)((char *)w - offsetof(struct task, w));
 
 	if (error != 0 && t->error == 0)
 		t->error = error;
-	t->run(t);
+	if (t->both)
+		t->both = 0;
+	else
+		t->run(t);
 }
 
 /* What stays from one use to the next are `block' and the buffers in `x'. */
@@ -316,6 +319,7 @@ task_new(struct disk *d, struct disk_req *r)
 	t->zero = ZERO_LOOK;
 	t->room = 0;
 	t->unlocked = 0;
+	t->both = 0;
 	t->newtab = 0;
 	t->bounce = NULL;
 	return t;

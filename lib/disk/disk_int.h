@@ -55,6 +55,8 @@ void xfer_start(struct xfer *x, struct io *io, int file, int write,
 void iov_zero(const struct iovec *iov, int niov, uint64_t skip, uint64_t len);
 void iov_put(const struct iovec *iov, int niov, uint64_t skip,
     const uint8_t *buf, uint64_t len);
+void iov_get(const struct iovec *iov, int niov, uint64_t skip, uint8_t *buf,
+    uint64_t len);
 /* ZERO_MAX bytes of zeros. */
 extern struct iovec zero_iov[ZERO_IOVS];
 
@@ -158,11 +160,15 @@ struct task {
 	uint64_t newtab;    /* a cluster that is to become one */
 	uint64_t first_l2e; /* what is there */
 	uint64_t copy_pos, copy_end;
+	int merge; /* put the cluster together in memory */
+	int both;  /* another completion comes before it goes on */
 	struct bounce *bounce;
 	struct task *parent; /* of a read for cow.c */
 	unsigned int room;   /* reserved in the list of frees */
 };
 TAILQ_HEAD(taskq, task);
+
+#define BOUNCE_SIZE (64U << 10)
 
 struct bounce {
 	struct bounce *next;
@@ -202,6 +208,7 @@ struct disk {
 /* disk.c */
 struct task *task_new(struct disk *d, struct disk_req *r);
 void task_done(struct task *t, int error);
+void task_wake(struct waiter *w, int error);
 /* The whole range of iov from `skip' on is at t->pos. */
 uint64_t task_skip(const struct task *t);
 

@@ -62,3 +62,6 @@ qcow2_hdr_FUZZ_SRCS = $(QCOW2_HDR_SRCS)
 FUZZ += image
 image_FUZZ_SRCS = $(IMAGE_SRCS)
 image_FUZZ_LIBS = $(IMAGE_LIBS)
+FUZZ += qcow2
+qcow2_FUZZ_SRCS = $(IO_SRCS) $(DISK_SRCS)
+qcow2_FUZZ_LIBS = $(DISK_LIBS)

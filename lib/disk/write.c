@@ -72,6 +72,7 @@ alloc_begin(struct task *t, const struct extent *e)
 	t->l2 = e->l2;
 	t->first_l2e = e->l2e;
 	t->newtab = 0;
+	t->merge = 0;
 	i = (t->first / cs) & (cs / 8 - 1);
 	per_page = cache_page_size(t->d) / 8;
 	t->n = (unsigned int)(per_page - i % per_page);
@@ -140,13 +141,21 @@ alloc_get(struct task *t)
 	return 1;
 }
 
+/* Small clusters are put together in memory, for one write. */
 static int
 alloc_head(struct task *t)
 {
+	uint64_t cs = top_cluster(t);
 	int rc;
 
+	if (t->cow && !t->merge && cs <= BOUNCE_SIZE &&
+	    !is_full(t, t->part_end)) {
+		t->merge = 1;
+		t->copy_pos = t->first;
+		t->copy_end = min64(t->first + cs, t->d->layers[0].size);
+	}
 	if ((rc = cow_step(t)) == 1)
-		t->state = AL_DATA;
+		t->state = t->merge ? AL_TAIL : AL_DATA;
 	return rc;
 }
 
@@ -155,26 +164,55 @@ data_written(struct xfer *x, int error)
 {
 	struct task *t = (struct task *)((char *)x - offsetof(struct task, x));
 
-	t->error = error;
-	write_run(t);
+	task_wake(&t->w, error);
 }
 
+/* What the clusters are from now on.  It may be on the disk at any time. */
+static void
+enter(struct task *t, struct page *p, uint64_t where)
+{
+	uint8_t *data = page_data(p, where, NULL);
+	unsigned int i;
+	uint64_t v;
+
+	for (i = 0; i < t->n; i++) {
+		memcpy(&v, data + i * 8, 8);
+		if (has_host(be64toh(v)))
+			free_hold(t, be64toh(v));
+		v = htobe64((t->host + i * top_cluster(t)) | QCOW2_COPIED);
+		memcpy(data + i * 8, &v, 8);
+	}
+	t->state = AL_WRITTEN;
+	page_write(p, where, t->n * 8UL, &t->w);
+}
+
+/* Where all was zero the data and the entry are written together. */
 static int
 alloc_data(struct task *t)
 {
-	uint64_t end;
+	uint64_t end, where = l2_where(t, t->first);
+	struct page *p;
 
-	t->copy_pos = t->copy_end = t->part_end;
-	end = min64(t->first + t->n * top_cluster(t), t->d->layers[0].size);
-	if (t->cow && end > t->part_end)
-		t->copy_end = end;
-	t->state = AL_TAIL;
+	if (!t->cow) {
+		if ((p = cache_get(t->d, 0, where, &t->w)) == NULL)
+			return 0;
+		t->both = 1;
+		enter(t, p, where);
+	} else {
+		t->copy_pos = t->copy_end = t->part_end;
+		end = min64(t->first + t->n * top_cluster(t),
+		    t->d->layers[0].size);
+		if (end > t->part_end)
+			t->copy_end = end;
+		t->state = AL_TAIL;
+	}
 	t->x.done = data_written;
 	xfer_start(&t->x, t->d->io, t->d->layers[0].file, 1, t->iov, t->niov,
 	    task_skip(t), t->part_end - t->pos, t->host + (t->pos - t->first));
 	return 0;
 }
 
+/* The new cluster is to be on the disk before its entry is written. */
 static int
 alloc_tail(struct task *t)
 {
@@ -184,8 +222,6 @@ alloc_tail(struct task *t)
 		return rc;
 	cow_end(t);
 	t->state = AL_COMMIT;
-	if (!t->cow)
-		return 1;
 	sync_wait(t->d, &t->w);
 	return 0;
 }
@@ -193,23 +229,12 @@ alloc_tail(struct task *t)
 static int
 alloc_commit(struct task *t)
 {
-	uint64_t where = l2_where(t, t->first), v;
+	uint64_t where = l2_where(t, t->first);
 	struct page *p;
-	unsigned int i;
-	uint8_t *data;
 
 	if ((p = cache_get(t->d, 0, where, &t->w)) == NULL)
 		return 0;
-	data = page_data(p, where, NULL);
-	for (i = 0; i < t->n; i++) {
-		memcpy(&v, data + i * 8, 8);
-		if (has_host(be64toh(v)))
-			free_hold(t, be64toh(v));
-		v = htobe64((t->host + i * top_cluster(t)) | QCOW2_COPIED);
-		memcpy(data + i * 8, &v, 8);
-	}
-	t->state = AL_WRITTEN;
-	page_write(p, where, t->n * 8, &t->w);
+	enter(t, p, where);
 	return 0;
 }
 

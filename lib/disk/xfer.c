@@ -133,3 +133,16 @@ iov_put(const struct iovec *iov, int niov, uint64_t skip, const uint8_t *buf,
 		memcpy((char *)iov[i].iov_base + skip, buf, n);
 	}
 }
+
+void
+iov_get(const struct iovec *iov, int niov, uint64_t skip, uint8_t *buf,
+    uint64_t len)
+{
+	int i = iov_at(iov, niov, &skip);
+	uint64_t n;
+
+	for (; i < niov && len > 0; i++, skip = 0, len -= n, buf += n) {
+		n = min64(iov[i].iov_len - skip, len);
+		memcpy(buf, (const char *)iov[i].iov_base + skip, n);
+	}
+}
