@@ -1,6 +1,7 @@
 # vmd-guest: everything below vmm.  boot.mk and dev.mk name their sources.
 -include vmd/vm/boot.mk
 -include vmd/vm/dev.mk
+-include vmd/vm/vmmci.mk
 
 VM_SRCS = \
 	vmd/vm/console.c \
@@ -12,7 +13,8 @@ VM_SRCS = \
 	vmd/vm/probe_guest.c \
 	vmd/vm/viornd.c \
 	vmd/vm/virtio_host.c \
-	vmd/vm/vm.c
+	vmd/vm/vm.c \
+	vmd/vm/vmmci.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
 	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
