@@ -80,7 +80,8 @@ image_request(struct peer *p, struct msg *m)
 	if (image_mood == IMAGE_MUTE)
 		return 0;
 	if (image_mood == IMAGE_DIES)
-		return -1;
+		/* The process that stands for it has our ends too. */
+		return shutdown(peer_fd(p), SHUT_RDWR);
 	image_answer(p,
 	    image_mood == IMAGE_WRONG_TYPE ? IMSG_OPEN_RESPONSE :
 					     IMSG_IMAGE_RESPONSE);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,7 +92,7 @@ image_inspect(int fd, enum disk_format format, int writable,
 	if (rc == 0)
 		return;
 	if (why[0] == '\0')
-		strncat(why, strerror(errno), sizeof(why) - 1);
+		snprintf(why, sizeof(why), "%s", strerror(errno));
 	image_info_fini(i);
 	i->error = strdup(why);
 }

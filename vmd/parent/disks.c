@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,6 +165,8 @@ keep_layer(struct chain *c, enum disk_format format)
 		d->qcow2 |= 1U << c->layer;
 	else
 		remember_raw(c);
+	/* The process that read it had the same open file. */
+	fcntl(c->fd, F_SETFL, 0);
 	/* What has no place any more is still counted. */
 	if (fdlist_add(&c->vm->fds, FD_DISK, c->disk, c->layer, &c->fd) == -1) {
 		fd_close(&c->fd);
@@ -241,9 +244,7 @@ imaged(void *arg, const struct image_info *i, const char *why)
 	struct chain *c = arg;
 
 	c->imaging = NULL;
-	if (i != NULL)
-		why = bad_info(c, i);
-	if (why != NULL) {
+	if (i == NULL || (why = bad_info(c, i)) != NULL) {
 		failed(c, VMERR_DISK_MISSING, why);
 		return;
 	}

@@ -24,8 +24,7 @@ struct helper {
 	struct event *timer; /* deadline, or delivery */
 	struct event *reaper;
 	int pidfd;
-	int answered;
-	const char *why; /* it ended without an answer */
+	enum helper_end end;
 };
 
 /* The process is gone. */
@@ -65,19 +64,17 @@ deliver(int unused, short ev, void *arg)
 {
 	struct helper *h = arg;
 	const struct helper_conf c = h->conf;
-	const char *why = NULL;
+	enum helper_end end = h->end;
 
-	if (!h->answered)
-		why = h->why == NULL ? "timed out" : h->why;
 	helper_cancel(h);
-	c.done(c.arg, why);
+	c.done(c.arg, end);
 }
 
 /* From the loop, not from here: the peer is still in use by its caller. */
 void
 helper_answered(struct helper *h)
 {
-	h->answered = 1;
+	h->end = HELPER_ANSWERED;
 	event_active(h->timer, EV_TIMEOUT, 0);
 }
 
@@ -92,9 +89,9 @@ closed(struct peer *p, const char *why)
 {
 	struct helper *h = peer_arg(p);
 
-	if (h->answered)
+	if (h->end == HELPER_ANSWERED)
 		return;
-	h->why = "died";
+	h->end = HELPER_DIED;
 	event_active(h->timer, EV_TIMEOUT, 0);
 }
 
@@ -155,6 +152,7 @@ helper_start(struct parent *p, const struct helper_conf *c)
 	h->parent = p;
 	h->conf = *c;
 	h->pidfd = -1;
+	h->end = HELPER_LATE;
 	if (start_process(h) == -1 && h->pidfd == -1) {
 		free(h);
 		return NULL;

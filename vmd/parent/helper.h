@@ -16,6 +16,12 @@
 struct parent;
 struct helper;
 
+enum helper_end {
+	HELPER_ANSWERED,
+	HELPER_LATE,
+	HELPER_DIED
+};
+
 struct helper_conf {
 	const char *name; /* of the role, and in the log */
 	enum role role;
@@ -23,10 +29,10 @@ struct helper_conf {
 	size_t nmsgs;
 	int flags; /* CLONE_NEW* */
 	/*
-	 * Called once from the loop: `why' is NULL after helper_answered(),
-	 * else "timed out" or "died".  The helper is gone afterwards.
+	 * Called once from the loop: after helper_answered(), or because it
+	 * was late or has ended.  The helper is gone afterwards.
 	 */
-	void (*done)(void *arg, const char *why);
+	void (*done)(void *arg, enum helper_end end);
 	void *arg;
 };
 

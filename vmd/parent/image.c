@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/proto/wire.h"
@@ -37,14 +36,14 @@ image_cancel(struct imaging *i)
 }
 
 static void
-imaging_done(void *arg, const char *bad)
+imaging_done(void *arg, enum helper_end end)
 {
 	struct imaging *i = arg;
-	char text[64];
 
-	if (bad != NULL) {
-		snprintf(text, sizeof(text), "reading its header %s", bad);
-		i->done(i->arg, NULL, text);
+	if (end != HELPER_ANSWERED) {
+		i->done(i->arg, NULL,
+		    end == HELPER_LATE ? "reading its header timed out" :
+					 "the process reading it died");
 	} else if (i->info.error != NULL) {
 		i->done(i->arg, NULL, i->info.error);
 	} else {

@@ -7,6 +7,7 @@ PARENT_SRCS = \
 	vmd/parent/ctl.c \
 	vmd/parent/disks.c \
 	vmd/parent/files.c \
+	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \
@@ -36,11 +37,13 @@ PARENT_SRCS = \
 	vmd/parent/vms.c
 
 UNIT += opener_test
-opener_test_SRCS = vmd/parent/rootsafe.c lib/util/fdlist.c
+opener_test_SRCS = \
+	vmd/parent/fuse.c vmd/parent/rootsafe.c lib/util/fdlist.c
 
 UNIT += opener_proc_test
 opener_proc_test_SRCS = \
 	vmd/parent/cred.c \
+	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
@@ -57,6 +60,7 @@ disks_test_SRCS = \
 	vmd/parent/cred.c \
 	vmd/parent/disks.c \
 	vmd/parent/files.c \
+	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
 	vmd/parent/image.c \
 	vmd/parent/lock.c \
@@ -66,9 +70,13 @@ disks_test_SRCS = \
 	vmd/parent/perm.c \
 	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
-	$(IMAGE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
+	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
 disks_test_LIBS = -lbsd -levent_core
+
+UNIT += opener_fuse_test
+opener_fuse_test_SRCS = $(opener_proc_test_SRCS) $(SANDBOX_SRCS)
+opener_fuse_test_LIBS = -lbsd -levent_core
 
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
@@ -97,6 +105,13 @@ PARENT_TEST_SRCS = \
 UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
 parent_badpeer_test_LIBS = -lbsd -levent_core
+
+UNIT += parent_disks_test
+parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
+parent_disks_test_LIBS = -lbsd -levent_core
+UNIT += parent_requests_test
+parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
+parent_requests_test_LIBS = -lbsd -levent_core
 
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)

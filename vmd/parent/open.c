@@ -3,7 +3,6 @@
  * What it opens is decided in opener.c.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,17 +37,16 @@ open_cancel(struct opening *o)
 }
 
 static void
-opening_done(void *arg, const char *bad)
+opening_done(void *arg, enum helper_end end)
 {
 	struct opening *o = arg;
-	char text[32];
 	int fd = o->fd;
 
 	o->fd = -1;
-	if (bad != NULL) {
+	if (end != HELPER_ANSWERED) {
 		fd_close(&fd);
-		snprintf(text, sizeof(text), "open %s", bad);
-		o->done(o->arg, -1, text);
+		o->done(o->arg, -1,
+		    end == HELPER_LATE ? "open timed out" : "the opener died");
 	} else if (fd != -1) {
 		o->done(o->arg, fd, NULL);
 	} else {

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,7 +67,7 @@ open_as(const struct open_msg *m)
 static int
 open_one(const struct open_msg *m, char *why, size_t len)
 {
-	int fd;
+	int fd, bad;
 
 	why[0] = '\0';
 	if (m->trusted) {
@@ -77,9 +78,14 @@ open_one(const struct open_msg *m, char *why, size_t len)
 		if (why[0] == '\0' || m->who->uid == 0)
 			goto fail;
 	}
-	if ((fd = open_as(m)) != -1)
-		return fd;
 	why[0] = '\0';
+	if ((fd = open_as(m)) != -1) {
+		if ((bad = open_is_users(fd)) == 0)
+			return fd;
+		if (bad == 1)
+			snprintf(why, len, "is on a file system of a user");
+		fd_close(&fd);
+	}
 fail:
 	if (why[0] == '\0')
 		strncat(why,

@@ -44,6 +44,12 @@ void open_msg_fini(struct open_msg *m);
  */
 int open_rootsafe(const char *path, enum open_how how, char *why, size_t len);
 
+/*
+ * Is `fd' (O_PATH will do) on a file system that somebody other than root
+ * serves?  1, 0, or -1 with errno.  May take as long as that one likes.
+ */
+int open_is_users(int fd);
+
 /* --- the parent's side ------------------------------------------------- */
 
 struct parent;

@@ -24,28 +24,6 @@ check(const struct vm *v, int pausing)
 	}
 }
 
-static enum vmerr
-forward(struct vm *v, const struct msg *m)
-{
-	struct parent *p = v->parent;
-	struct vmop_id op = {
-		.name = v->spec->name,
-		.id = v->spec->id,
-		.generation = v->generation,
-	};
-	struct msg_hdr h = { 0 };
-	struct request *r;
-
-	if ((r = request_new(p, &m->hdr, answer_type(m->type), v)) == NULL)
-		return VMERR_FAILED;
-	r->at_vmm = 1;
-	h.reqid = r->id;
-	if (child_send_id(&p->children[CHILD_VMM], m->type, h, &op, NULL) == 0)
-		return VMERR_OK;
-	request_free(p, r);
-	return VMERR_GONE;
-}
-
 int
 parent_pause_vm(struct peer *peer, struct msg *m)
 {
@@ -56,7 +34,7 @@ parent_pause_vm(struct peer *peer, struct msg *m)
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if ((e = check(v, m->type == IMSG_VMDOP_PAUSE_VM)) == VMERR_OK)
-		e = forward(v, m);
+		e = request_forward(v, m, 0, NULL);
 	if (e != VMERR_OK)
 		answer_fail(v->parent, &m->hdr, answer_type(m->type), e, "%s",
 		    vmerr_text(e));

@@ -154,8 +154,8 @@ redefine(struct vm *v, struct vm_spec *spec)
 	v->from_config = 1;
 	vm_spec_free(v->next);
 	v->next = NULL;
+	v->want_id = spec->id;
 	if (!vm_is_up(v)) {
-		v->want_id = spec->id;
 		spec->id = 0;
 		vm_spec_free(v->spec);
 		v->spec = spec;

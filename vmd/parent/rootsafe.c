@@ -39,10 +39,18 @@ unsafe(struct walk *w, const char *name, const char *text)
 static int
 check(struct walk *w, int fd, const char *name, struct stat *st)
 {
-	int others;
+	int others, users;
 
-	if (fstat(fd, st) == -1)
+	if ((users = open_is_users(fd)) == -1 || fstat(fd, st) == -1)
 		return -1;
+	if (users)
+		return unsafe(w, name, "is on a file system of a user");
+	/* Nothing that a guest can have, whoever it belongs to. */
+	if (S_ISCHR(st->st_mode) || S_ISFIFO(st->st_mode) ||
+	    S_ISSOCK(st->st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (st->st_uid != 0)
 		return unsafe(w, name, "does not belong to root");
 	if (S_ISLNK(st->st_mode))
@@ -125,16 +133,6 @@ create(struct walk *w, const char *name)
 	    0600);
 }
 
-/* Nothing that a guest can have, whoever it belongs to. */
-static int
-special(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == -1 || S_ISCHR(st.st_mode) ||
-	    S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
-}
-
 /* Open for good what `fd' (O_PATH) has shown to be safe. */
 static int
 reopen(struct walk *w, int fd, const char *name, enum open_how how,
@@ -178,10 +176,6 @@ step(struct walk *w, enum open_how how, int *out)
 	if (fd == -1)
 		return -1;
 	rc = -1;
-	if (special(fd)) {
-		errno = EINVAL;
-		goto out;
-	}
 	if (check(w, fd, name, &st) == -1)
 		goto out;
 	if (S_ISLNK(st.st_mode)) {

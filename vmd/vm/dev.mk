@@ -28,6 +28,7 @@ rtc_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime -levent_core
 uart_test_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
 
+
 VIRTIO_TEST_SRCS = $(VMVIRTIO_SRCS) vmd/vm/bus.c vmd/vm/mmio.c vmd/vm/pci.c \
 	$(VIRTIO_SRCS) lib/util/fdlist.c lib/util/gmem.c lib/util/log.c
 UNIT += mmio_test viornd_test virtio_enum_test virtio_test
@@ -42,8 +43,14 @@ virtio_test_LIBS = -levent_core -lbsd
 
 FUZZ += ports uart virtio_pci
 ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c,$(VMDEV_SRCS))
+FUZZ += ports uart virtio_pci vmmci
+ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
+	vmd/vm/vmmci.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
 virtio_pci_FUZZ_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_pci_FUZZ_LIBS = -levent_core -lbsd
+vmmci_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \
+	lib/util/log.c
+vmmci_FUZZ_LIBS = -levent_core -lbsd

@@ -34,3 +34,12 @@ vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
 vm_console_test_LIBS = -levent_core -lbsd -lutil
 
 all: $(B)/vmd-guest
+
+# The real program with a bad vmm.
+UNIT += vm_badpeer_test
+vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
+	lib/util/ring.c \
+	$(IMSG_SRCS) $(PROTO_SRCS)
+vm_badpeer_test_LIBS = -lbsd
+
+$(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf

@@ -157,9 +157,10 @@ vm_start_request(struct peer *p, struct msg *m)
 	char err[VM_TEXTLEN] = "";
 	enum vmerr e;
 
-	if (vm->spec != NULL)
-		return peer_fail(p, m, IMSG_VMDOP_START_VM_RESPONSE,
-		    VMERR_RUNNING, "%s", vm->spec->name);
+	if (vm->spec != NULL) {
+		log_warnx("started twice");
+		return -1;
+	}
 	if ((spec = vm_spec_get(&m->body)) == NULL)
 		return -1;
 	vm->spec = spec;
@@ -347,6 +348,21 @@ vm_console_request(struct peer *p, struct msg *m)
 }
 
 static int
+vm_break(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	enum vmerr e = VMERR_OK;
+
+	if (skip_id(m, NULL, NULL) == -1)
+		return -1;
+	if (vm->uart == NULL)
+		e = VMERR_NOTRUNNING;
+	else
+		uart_break(vm->uart);
+	return answer(vm, m->hdr, IMSG_CTL_BREAK_RESPONSE, e, NULL);
+}
+
+static int
 vm_verbose(struct peer *p, struct msg *m)
 {
 	uint32_t level;
@@ -365,6 +381,7 @@ static const struct msg_handler vm_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM, ROLE_VMM, vm_pause },
 	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_VMM, vm_unpause },
 	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_VMM, vm_console_request },
+	{ IMSG_CTL_BREAK, ROLE_VMM, vm_break },
 	{ IMSG_CTL_VERBOSE, ROLE_VMM, vm_verbose },
 };
 

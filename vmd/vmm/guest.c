@@ -300,6 +300,7 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
 	{ IMSG_CTL_CONSOLE_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_DEVICE_FAILED,	ROLE_VM, guest_device_failed },
+	{ IMSG_CTL_BREAK_RESPONSE,	ROLE_VM, guest_answer },
 };
 /* clang-format on */
 const size_t guest_nmsgs = sizeof(guest_msgs) / sizeof(guest_msgs[0]);
