@@ -15,9 +15,11 @@ VMDEV_SRCS = \
 	vmd/vm/rtc_time.c \
 	vmd/vm/timer.c \
 	vmd/vm/uart.c \
+	vmd/vm/vmmci.c \
 	$(VMVIRTIO_SRCS)
 
-UNIT += acpi_pm_test bus_test legacy_test pci_test rtc_test uart_test
+UNIT += acpi_pm_test bus_test legacy_test pci_test rtc_test uart_test \
+	vmmci_test
 acpi_pm_test_SRCS = vmd/vm/acpi_pm.c vmd/vm/bus.c vmd/vm/timer.c
 acpi_pm_test_LIBS = -Wl,--wrap=clock_gettime -levent_core
 bus_test_SRCS = vmd/vm/bus.c
@@ -27,6 +29,10 @@ rtc_test_SRCS = vmd/vm/bus.c vmd/vm/rtc.c vmd/vm/rtc_time.c vmd/vm/timer.c
 rtc_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime -levent_core
 uart_test_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_test_LIBS = -Wl,--wrap=timerfd_settime -levent_core
+vmmci_test_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \
+	lib/util/log.c
+vmmci_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime \
+	-levent_core -lbsd
 
 
 VIRTIO_TEST_SRCS = $(VMVIRTIO_SRCS) vmd/vm/bus.c vmd/vm/mmio.c vmd/vm/pci.c \
@@ -41,8 +47,6 @@ virtio_enum_test_LIBS = -levent_core -lbsd
 virtio_test_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_test_LIBS = -levent_core -lbsd
 
-FUZZ += ports uart virtio_pci
-ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c,$(VMDEV_SRCS))
 FUZZ += ports uart virtio_pci vmmci
 ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
 	vmd/vm/vmmci.c,$(VMDEV_SRCS))

@@ -1,7 +1,6 @@
 # vmd-guest: everything below vmm.  boot.mk and dev.mk name their sources.
 -include vmd/vm/boot.mk
 -include vmd/vm/dev.mk
--include vmd/vm/vmmci.mk
 
 VM_SRCS = \
 	vmd/vm/console.c \
@@ -13,8 +12,7 @@ VM_SRCS = \
 	vmd/vm/probe_guest.c \
 	vmd/vm/viornd.c \
 	vmd/vm/virtio_host.c \
-	vmd/vm/vm.c \
-	vmd/vm/vmmci.c
+	vmd/vm/vm.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
 	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
