@@ -23,13 +23,19 @@ enum job_kind {
 
 /* What an image is; from the child, numbers and texts are anything. */
 struct job_result {
-	int status;	 /* ST_DONE or ST_FAILED */
-	char why[256];	 /* ST_FAILED: the cause */
-	uint64_t size;	 /* of the disk, bytes */
-	uint64_t layers; /* that were opened */
+	int status;	  /* ST_DONE or ST_FAILED */
+	char why[256];	  /* ST_FAILED: the cause */
+	uint32_t layer;	  /* 1 + number of the one it is about, or 0 */
+	uint32_t lacking; /* LACK_*: what the sandbox is without */
+	uint64_t size;	  /* of the disk, bytes */
+	uint64_t layers;  /* that were opened */
 	struct qcow2_hdr h;
 	struct image_check check;
 };
+
+#define LACK_ROOT     0x1
+#define LACK_LANDLOCK 0x2
+#define LACK_FILTER   0x4
 
 struct job {
 	enum job_kind kind;
@@ -105,11 +111,12 @@ enum image_format image_format(const char *arg, int fd);
  */
 int image_open(const char *path, int rw, int lock, char *why, size_t len);
 /*
- * Open the backing file `name' of `*path' and replace `*path', which is
- * allocated.  `fmt' becomes RAW or QCOW2.  As above.
+ * Open the backing file `name' of the image at `above'; its path goes to
+ * `*path', which the caller frees, if there is memory for it.  `fmt' becomes
+ * RAW or QCOW2.  As above.
  */
-int image_open_backing(char **path, const char *name, enum qcow2_backing *fmt,
-    char *why, size_t len);
+int image_open_backing(const char *above, const char *name, char **path,
+    enum qcow2_backing *fmt, char *why, size_t len);
 
 /* The exit status for an errno. */
 int file_status(int error);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -256,28 +257,30 @@ work(struct child *c)
 
 /* What only root can give up.  The ids are nobody's. */
 static int
-confine_root(const char **what)
+confine_root(uint32_t *lacking, const char **what)
 {
 	*what = "empty root";
-	if (sandbox_empty_root() == -1) {
-		/* Root of a container; Landlock and the filter remain. */
-		return errno == EPERM ? 0 : -1;
-	}
-	*what = "namespaces";
-	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == -1)
+	if (sandbox_empty_root() == 0) {
+		*what = "namespaces";
+		if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == -1)
+			return -1;
+	} else if (errno == EPERM) {
+		*lacking |= LACK_ROOT; /* root of a container */
+	} else {
 		return -1;
+	}
 	*what = "ids";
-	return setgroups(0, NULL) == -1 ||
-		setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
-		setresuid(NOBODY, NOBODY, NOBODY) == -1 ?
-	    -1 :
-	    0;
+	if (setgroups(0, NULL) == -1 || setresgid(NOBODY, NOBODY, NOBODY) == -1)
+		return -1;
+	return setresuid(NOBODY, NOBODY, NOBODY);
 }
 
 static int
-confine(int sock, pid_t parent, const char **what)
+confine(int sock, pid_t parent, uint32_t *lacking, const char **what)
 {
-	if (geteuid() == 0 && confine_root(what) == -1)
+	int rc;
+
+	if (geteuid() == 0 && confine_root(lacking, what) == -1)
 		return -1;
 	if (sandbox_lock(what) == -1)
 		return -1;
@@ -287,23 +290,36 @@ confine(int sock, pid_t parent, const char **what)
 	if (getppid() != parent)
 		child_end();
 	*what = "Landlock";
-	if (sandbox_landlock(0) == -1)
+	if ((rc = sandbox_landlock(0)) == -1)
 		return -1;
+	if (rc == 1)
+		*lacking |= LACK_LANDLOCK;
 	*what = "system call filter";
-	return sandbox_seccomp("offline", sock) == -1 ? -1 : 0;
+	if ((rc = sandbox_seccomp("offline", sock)) == -1)
+		return -1;
+	if (rc == 1)
+		*lacking |= LACK_FILTER;
+	return 0;
 }
 
 /* Nothing of the caller's but the files of the job. */
 static void
 keep_only(int sock, const struct job *job)
 {
-	int fd;
+	const int keep[] = { sock, job->fd, job->out };
+	unsigned int from = 0;
+	int next;
+	size_t i;
 
-	for (fd = 0; fd < 3; fd++)
-		close(fd);
-	for (; fd < 64; fd++)
-		if (fd != sock && fd != job->fd && fd != job->out)
-			close(fd);
+	do {
+		next = INT_MAX;
+		for (i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
+			if (keep[i] >= (int)from && keep[i] < next)
+				next = keep[i];
+		if (next > (int)from)
+			close_range(from, (unsigned int)next - 1, 0);
+		from = (unsigned int)next + 1;
+	} while (next != INT_MAX);
 }
 
 void
@@ -318,12 +334,15 @@ job_child(int sock, pid_t parent, const struct job *job)
 		child_end();
 	imsgbuf_allow_fdpass(&c.ib);
 	c.r.status = ST_FAILED;
-	if (confine(sock, parent, &what) == -1)
+	if (confine(sock, parent, &c.r.lacking, &what) == -1)
 		refuse(&c, "sandbox: %s: %s", what, strerror(errno));
 	else if (work(&c) == 0)
 		c.r.status = ST_DONE;
-	if (c.r.status != ST_DONE)
+	if (c.r.status != ST_DONE) {
 		memset(&c.r.h, 0, sizeof(c.r.h)); /* refused half-way */
+		if (c.chain != NULL)
+			c.r.layer = (uint32_t)(image_chain_failed(c.chain) + 1);
+	}
 	b = body();
 	if (job_result_put(b, &c.r) == -1)
 		child_end();

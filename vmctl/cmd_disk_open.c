@@ -133,19 +133,16 @@ resolve(const char *path, const char *name)
 }
 
 int
-image_open_backing(char **path, const char *name, enum qcow2_backing *fmt,
-    char *why, size_t len)
+image_open_backing(const char *above, const char *name, char **path,
+    enum qcow2_backing *fmt, char *why, size_t len)
 {
-	char *next;
 	int fd;
 
-	if ((next = resolve(*path, name)) == NULL) {
+	if ((*path = resolve(above, name)) == NULL) {
 		snprintf(why, len, "%s", strerror(errno));
 		return -1;
 	}
-	free(*path);
-	*path = next;
-	if ((fd = image_open(next, 0, 1, why, len)) == -1)
+	if ((fd = image_open(*path, 0, 1, why, len)) == -1)
 		return -1;
 	if (*fmt != QCOW2_BACKING_ANY)
 		return fd;
@@ -236,13 +233,27 @@ newfile_open(struct new_file *f, const char *path)
 	return open_named(f, dir);
 }
 
+/* Some file systems know only one way not to overwrite. */
+static int
+commit_named(struct new_file *f)
+{
+	if (renameat2(AT_FDCWD, tmp_name, AT_FDCWD, f->path,
+		RENAME_NOREPLACE) == 0) {
+		tmp_name[0] = '\0';
+		return 0;
+	}
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	return link(tmp_name, f->path);
+}
+
 int
 newfile_commit(struct new_file *f)
 {
 	char proc[64];
 
 	if (f->named)
-		return link(tmp_name, f->path);
+		return commit_named(f);
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", f->fd);
 	if (linkat(AT_FDCWD, proc, AT_FDCWD, f->path, AT_SYMLINK_FOLLOW) == 0)
 		return 0;

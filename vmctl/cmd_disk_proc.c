@@ -25,12 +25,13 @@ struct server {
 	const struct job *job;
 	struct job_result *r;
 	struct imsgbuf ib;
-	char *path; /* of the layer that was opened last */
+	/* The layers that are open. */
 	struct {
+		char *path;
 		dev_t dev;
 		ino_t ino;
-	} seen[IMAGE_LAYERS_MAX];
-	size_t nseen;
+	} layers[IMAGE_LAYERS_MAX];
+	size_t nlayers;
 	int shown; /* progress is on the terminal */
 	int done;  /* there is a result */
 	int rc;
@@ -96,22 +97,23 @@ on_line(struct server *s, struct ibuf *b)
 	return 0;
 }
 
-/* 0 if `fd' is not one of those that are open already. */
+/* Note a layer and take `path'; -1: it is one of those already. */
 static int
-remember(struct server *s, int fd)
+remember(struct server *s, int fd, char *path)
 {
 	struct stat st;
 	size_t i;
 
 	if (fstat(fd, &st) == -1)
 		return -1;
-	for (i = 0; i < s->nseen; i++)
-		if (s->seen[i].dev == st.st_dev && s->seen[i].ino == st.st_ino)
+	for (i = 0; i < s->nlayers; i++)
+		if (s->layers[i].dev == st.st_dev &&
+		    s->layers[i].ino == st.st_ino)
 			return -1;
-	if (s->nseen < IMAGE_LAYERS_MAX) {
-		s->seen[s->nseen].dev = st.st_dev;
-		s->seen[s->nseen++].ino = st.st_ino;
-	}
+	s->layers[i].dev = st.st_dev;
+	s->layers[i].ino = st.st_ino;
+	s->layers[i].path = path;
+	s->nlayers++;
 	return 0;
 }
 
@@ -131,34 +133,47 @@ send_layer(struct server *s, int *fd, int qcow2)
 	return 0;
 }
 
+/* Open the file `name' that the lowest layer names, and hand it over. */
+static int
+open_layer(struct server *s, const char *name, enum qcow2_backing fmt)
+{
+	const char *above = s->layers[s->nlayers - 1].path;
+	char why[256], *path = NULL, *text;
+	int fd, rc = -1;
+
+	fd = image_open_backing(above, name, &path, &fmt, why, sizeof(why));
+	text = safe(path == NULL ? name : path);
+	if (fd == -1)
+		fail(s, "backing file %s: %s", text, why);
+	else if (remember(s, fd, path) == -1)
+		fail(s, "backing file %s: the chain leads back to it", text);
+	else {
+		path = NULL; /* taken */
+		rc = send_layer(s, &fd, fmt == QCOW2_BACKING_QCOW2);
+	}
+	fd_close(&fd);
+	free(path);
+	free(text);
+	return rc;
+}
+
 static int
 on_backing(struct server *s, struct ibuf *b)
 {
-	enum qcow2_backing fmt;
-	char *name, why[256], *text;
-	uint32_t v;
-	int fd, rc = -1;
+	uint32_t fmt;
+	char *name;
+	int rc = -1;
 
-	if (wire_get_str(b, &name, QCOW2_BACKING_MAX) == -1)
+	if (s->nlayers == 0 || wire_get_str(b, &name, QCOW2_BACKING_MAX) == -1)
 		return -1;
-	if (name == NULL || wire_get_u32(b, &v) == -1 ||
-	    v < QCOW2_BACKING_ANY || v > QCOW2_BACKING_QCOW2) {
-		free(name);
-		return -1;
+	if (name != NULL && wire_get_u32(b, &fmt) == 0 &&
+	    fmt >= QCOW2_BACKING_ANY && fmt <= QCOW2_BACKING_QCOW2) {
+		if (s->nlayers == IMAGE_LAYERS_MAX)
+			fail(s, "more than %d images are chained",
+			    IMAGE_LAYERS_MAX);
+		else
+			rc = open_layer(s, name, fmt);
 	}
-	fmt = v;
-	fd = image_open_backing(&s->path, name, &fmt, why, sizeof(why));
-	text = safe(s->path);
-	if (fd == -1)
-		fail(s, "backing file %s: %s", text, why);
-	else if (s->nseen == IMAGE_LAYERS_MAX)
-		fail(s, "more than %d images are chained", IMAGE_LAYERS_MAX);
-	else if (remember(s, fd) == -1)
-		fail(s, "backing file %s: the chain leads back to it", text);
-	else
-		rc = send_layer(s, &fd, fmt == QCOW2_BACKING_QCOW2);
-	fd_close(&fd);
-	free(text);
 	free(name);
 	return rc;
 }
@@ -167,17 +182,25 @@ static int
 on_result(struct server *s, struct ibuf *b)
 {
 	char *why, *path;
+	size_t i;
 
 	if (job_result_get(b, s->r) == -1)
 		return -1;
 	s->done = 1;
 	clear_progress(s);
+	if (s->ctl->verbose && s->r->lacking != 0)
+		complain(s->ctl, s->name, "sandbox without%s%s%s",
+		    s->r->lacking & LACK_ROOT ? " empty root" : "",
+		    s->r->lacking & LACK_LANDLOCK ? " Landlock" : "",
+		    s->r->lacking & LACK_FILTER ? " system call filter" : "");
 	if ((s->rc = s->r->status) == ST_DONE)
 		return 0;
 	why = safe(s->r->why);
+	i = s->r->layer;
 	/* Say which image, if it is not the one on the command line. */
-	if (s->path != NULL && strcmp(s->path, s->name) != 0) {
-		path = safe(s->path);
+	if (i > 0 && i <= s->nlayers &&
+	    strcmp(s->layers[i - 1].path, s->name) != 0) {
+		path = safe(s->layers[i - 1].path);
 		fail(s, "%s: %s", path, why);
 		free(path);
 	} else {
@@ -295,16 +318,18 @@ job_run(struct vmctl *ctl, const char *name, struct job *job,
 		.job = job,
 		.r = r,
 		.rc = -1 };
+	char *path;
 	pid_t pid = -1;
 	int sock = -1;
+	size_t i;
 
 	memset(r, 0, sizeof(*r));
 	job->quiet = !isatty(STDERR_FILENO);
 	if (job->fd != -1) {
-		s.path = strdup(job->path);
-		if (s.path == NULL || remember(&s, job->fd) == -1) {
+		path = strdup(job->path);
+		if (path == NULL || remember(&s, job->fd, path) == -1) {
 			fail(&s, "%s", strerror(errno));
-			free(s.path);
+			free(path);
 			return s.rc;
 		}
 	}
@@ -315,6 +340,7 @@ job_run(struct vmctl *ctl, const char *name, struct job *job,
 	}
 	fd_close(&sock);
 	clear_progress(&s);
-	free(s.path);
+	for (i = 0; i < s.nlayers; i++)
+		free(s.layers[i].path);
 	return s.rc;
 }

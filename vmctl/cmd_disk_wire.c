@@ -19,7 +19,7 @@
 	X((r)->check.leaks_fixed) X((r)->check.clusters)\
 	X((r)->check.stale) X((r)->check.data) X((r)->check.compressed)
 #define NUMBERS32(X, r)					\
-	X((r)->h.version) X((r)->h.cluster_bits)	\
+	X((r)->layer) X((r)->lacking) X((r)->h.version) X((r)->h.cluster_bits)	\
 	X((r)->h.ref_order) X((r)->h.nsnapshots)	\
 	X((r)->h.nbitmaps)
 /* clang-format on */
@@ -75,7 +75,8 @@ job_result_get(struct ibuf *b, struct job_result *r)
 	    wire_end(b) == -1)
 		return -1;
 	if (status > ST_FAILED || fmt > QCOW2_BACKING_QCOW2 ||
-	    r->h.ref_order > 6 || r->h.cluster_bits > 21) {
+	    r->layer > IMAGE_LAYERS_MAX || r->h.ref_order > 6 ||
+	    r->h.cluster_bits > 21) {
 		errno = EBADMSG;
 		return -1;
 	}

@@ -29,6 +29,11 @@ int image_chain_add(struct image_chain *c, int fd, int qcow2, char *why,
     size_t len);
 /* The header of the lowest layer; NULL if it is raw. */
 const struct qcow2_hdr *image_chain_last(const struct image_chain *c);
+/*
+ * After a failure: the number of the layer that it was about, 0 is the top;
+ * -1 if no layer was.
+ */
+int image_chain_failed(const struct image_chain *c);
 /* The size of the top layer, in bytes. */
 uint64_t image_chain_size(const struct image_chain *c);
 /*

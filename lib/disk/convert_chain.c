@@ -40,6 +40,7 @@ struct image_chain {
 	size_t plain_size;
 	const struct layer *plain_layer;
 	uint64_t plain_l2e;
+	int failed; /* layer, or -1 */
 	/* Where to complain. */
 	char *why;
 	size_t whylen;
@@ -74,7 +75,11 @@ bad(struct image_chain *c, const char *fmt, ...)
 struct image_chain *
 image_chain_new(void)
 {
-	return calloc(1, sizeof(struct image_chain));
+	struct image_chain *c;
+
+	if ((c = calloc(1, sizeof(*c))) != NULL)
+		c->failed = -1;
+	return c;
 }
 
 void
@@ -102,6 +107,7 @@ image_chain_add(struct image_chain *c, int fd, int qcow2, char *why, size_t len)
 		errno = ELOOP;
 		return -1;
 	}
+	c->failed = (int)c->n; /* until it is added */
 	memset(l, 0, sizeof(*l));
 	if ((end = lseek(fd, 0, SEEK_END)) == -1)
 		return file_error(why, len, "cannot tell its size");
@@ -117,7 +123,14 @@ image_chain_add(struct image_chain *c, int fd, int qcow2, char *why, size_t len)
 			return file_error(why, len, "L2 table");
 	}
 	c->n++;
+	c->failed = -1;
 	return 0;
+}
+
+int
+image_chain_failed(const struct image_chain *c)
+{
+	return c->failed;
 }
 
 const struct qcow2_hdr *
@@ -257,7 +270,7 @@ map_raw(const struct layer *l, uint64_t off, struct extent *x)
 		x->len = (uint64_t)end - off;
 }
 
-/* The first layer that knows of `off'; 1 in `*which' for the top. */
+/* The first layer that knows of `off', and what it knows. */
 static int
 map(struct image_chain *c, uint64_t off, struct extent *x, struct layer **which)
 {
@@ -270,10 +283,12 @@ map(struct image_chain *c, uint64_t off, struct extent *x, struct layer **which)
 		/* What is longer than its backing file reads zeros. */
 		if (off >= l->size)
 			break;
-		if (!l->qcow2)
+		if (!l->qcow2) {
 			map_raw(l, off, x);
-		else if (map_qcow2(c, l, off, x) == -1)
+		} else if (map_qcow2(c, l, off, x) == -1) {
+			c->failed = (int)i;
 			return -1;
+		}
 		if (x->len > l->size - off)
 			x->len = l->size - off;
 		if (x->len < len)
@@ -380,6 +395,21 @@ decompress(struct image_chain *c, const struct layer *l, uint64_t e)
 	return 0;
 }
 
+static int
+read_data(struct image_chain *c, const struct layer *l, const struct extent *x,
+    uint64_t off, void *p, size_t n)
+{
+	if (x->kind == K_COMPRESSED) {
+		if (decompress(c, l, x->pos) == -1)
+			return -1;
+		memcpy(p, c->plain + (off & (qcow2_cluster(&l->h) - 1)), n);
+		return 0;
+	}
+	if (file_read(l->fd, p, n, x->pos) == -1)
+		return file_error(c->why, c->whylen, "cannot read");
+	return 0;
+}
+
 int
 image_chain_read(struct image_chain *c, uint64_t off, void *buf, size_t len,
     char *why, size_t whylen)
@@ -401,15 +431,11 @@ image_chain_read(struct image_chain *c, uint64_t off, void *buf, size_t len,
 			return -1;
 		if (x.len < n)
 			n = (size_t)x.len;
-		if (x.kind == K_COMPRESSED) {
-			if (decompress(c, l, x.pos) == -1)
-				return -1;
-			memcpy(p, c->plain + (off & (qcow2_cluster(&l->h) - 1)),
-			    n);
-		} else if (x.kind == K_ZERO) {
+		if (x.kind == K_ZERO) {
 			memset(p, 0, n);
-		} else if (file_read(l->fd, p, n, x.pos) == -1) {
-			return file_error(why, whylen, "cannot read");
+		} else if (read_data(c, l, &x, off, p, n) == -1) {
+			c->failed = (int)(l - c->layers);
+			return -1;
 		}
 	}
 	return 0;

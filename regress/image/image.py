@@ -284,6 +284,14 @@ def chains():
     qemu_img("create", "-q", "-f", "qcow2", "-b", "15.qcow2", "-F", "qcow2",
              "16.qcow2")
     refused("more than 16 images", "create", "-i", "16.qcow2", "x.raw")
+    # The layer that is damaged is named.
+    qemu_img("create", "-q", "-f", "qcow2", "low.qcow2", "1M")
+    qemu_io("low.qcow2", "write 0 64k")
+    l2 = peek("low.qcow2", peek("low.qcow2", 40, ">Q"), ">Q") % (1 << 56)
+    poke("low.qcow2", l2, struct.pack(">Q", 1 << 60))
+    vmctl("create", "-b", "low.qcow2", "high.qcow2")
+    refused("x.raw: low.qcow2: the L2 entry of offset 0x0 is malformed",
+            "create", "-i", "high.qcow2", "x.raw")
     # 1 has 2 below it, which has 1 below it.
     for a, b in (("c1", "c2"), ("c2", "c1"), ("self", "./self")):
         qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", b, "-F", "qcow2",
@@ -517,11 +525,43 @@ def interrupted():
     seen = b""
     while not re.search(rb"b\.raw: +\d+%", seen):
         seen += os.read(fd, 1024)
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        child = f.read().split()[0]
+    with open("/proc/%s/status" % child) as f:
+        have = dict(line.rstrip("\n").split(":\t", 1) for line in f
+                    if ":\t" in line)
+    assert have["NoNewPrivs"] == "1" and have["Seccomp"] == "2"
+    for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(have[caps], 16) == 0
+    if os.getuid() == 0:
+        assert have["Uid"] == have["Gid"] == "\t".join(["65534"] * 4)
+        assert os.listdir("/proc/%s/root" % child) == []
+    names = [os.readlink("/proc/%s/fd/%s" % (child, fd))
+             for fd in os.listdir("/proc/%s/fd" % child)]
+    assert len(names) == 3, names
     os.kill(pid, signal.SIGINT)
     _, st = os.waitpid(pid, 0)
     os.close(fd)
     assert os.WIFSIGNALED(st), st
     assert os.listdir(".") == ["s.raw"], os.listdir(".")
+
+
+@tap.test
+def no_space():
+    """create: a full file system is reported and nothing is left"""
+    if os.getuid() != 0:
+        return
+    make_raw("s.raw", 8 * MB, 10, 60)
+    os.mkdir("small")
+    p = run("unshare", "-m", "sh", "-c",
+            "mount -t tmpfs -o size=1m none small && "
+            "%s create -i s.raw small/x.qcow2; echo $?; "
+            "%s create -i s.raw small/x.raw; echo $?; ls -A small" % (
+                VMCTL, VMCTL))
+    assert p.stdout == "1\n1\n", p
+    for f in ("x.qcow2", "x.raw"):
+        assert ("vmctl: create small/%s: cannot write: No space left on "
+                "device\n" % f) in p.stderr, p.stderr
 
 
 @tap.test
