@@ -34,7 +34,6 @@ vmmci_test_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \
 vmmci_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime \
 	-levent_core -lbsd
 
-
 VIRTIO_TEST_SRCS = $(VMVIRTIO_SRCS) vmd/vm/bus.c vmd/vm/mmio.c vmd/vm/pci.c \
 	$(VIRTIO_SRCS) lib/util/fdlist.c lib/util/gmem.c lib/util/log.c
 UNIT += mmio_test viornd_test virtio_enum_test virtio_test
@@ -50,8 +49,6 @@ virtio_test_LIBS = -levent_core -lbsd
 FUZZ += ports uart virtio_pci vmmci
 ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
 	vmd/vm/vmmci.c,$(VMDEV_SRCS))
-FUZZ += ports uart virtio_pci
-ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
