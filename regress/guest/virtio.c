@@ -333,6 +333,33 @@ by_line(void)
 	ioapic_mask(pin);
 }
 
+static volatile unsigned int pics;
+
+static void __attribute__((interrupt)) on_pic(struct frame *f)
+{
+	pics++;
+	(void)load8(isr);
+	pic_eoi(10);
+}
+
+/* Through the 8259s, as kernels without ACPI do. */
+static void
+by_pic(const char *what)
+{
+	unsigned int i, before = pics;
+
+	start(0xffff);
+	idt_set(0x2a, on_pic);
+	pic_unmask(10);
+	for (i = 1; i <= 3; i++) {
+		offer(32);
+		if (!wait_for(&pics, before + i))
+			break;
+	}
+	check(i == 4, what);
+	outb(0xa1, 0xff);
+}
+
 static void
 moves(void)
 {
@@ -388,6 +415,10 @@ guest_main(const struct start_info *si)
 	polled();
 	by_msi();
 	by_line();
+	by_pic("three interrupts by the 8259");
+	outb(0x4d1, 4);
+	by_pic("and level-triggered");
+	outb(0x4d1, 0);
 	moves();
 	broken();
 	power_off();
