@@ -46,6 +46,16 @@ disk_random_test_LIBS = $(DISK_LIBS)
 UNIT += disk_raw_test
 disk_raw_test_SRCS = $(IO_SRCS) $(DISK_SRCS)
 disk_raw_test_LIBS = $(DISK_LIBS)
+# Offline: new images, copies, checks.
+IMAGE_SRCS = \
+	lib/disk/check.c \
+	lib/disk/check_refs.c \
+	lib/disk/convert.c \
+	lib/disk/convert_chain.c \
+	lib/disk/create.c \
+	lib/disk/file.c \
+	$(QCOW2_HDR_SRCS)
+IMAGE_LIBS = -lz -lzstd
 
 UNIT += qcow2_hdr_test
 qcow2_hdr_test_SRCS = $(QCOW2_HDR_SRCS)
@@ -53,6 +63,9 @@ qcow2_hdr_test_SRCS = $(QCOW2_HDR_SRCS)
 FUZZ += qcow2_hdr
 qcow2_hdr_FUZZ_SRCS = $(QCOW2_HDR_SRCS)
 
+FUZZ += image
+image_FUZZ_SRCS = $(IMAGE_SRCS)
+image_FUZZ_LIBS = $(IMAGE_LIBS)
 FUZZ += qcow2
 qcow2_FUZZ_SRCS = $(IO_SRCS) $(DISK_SRCS)
 qcow2_FUZZ_LIBS = $(DISK_LIBS)
