@@ -39,6 +39,10 @@ disk_cut_test_SRCS = regress/unit/disk_cut.c regress/unit/disk_fakeio.c \
 	regress/unit/disk_look.c regress/unit/disk_rig.c $(DISK_SRCS)
 disk_cut_test_LIBS = -lz -lzstd
 
+UNIT += disk_kill_test
+disk_kill_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS)
+disk_kill_test_LIBS = $(DISK_LIBS)
+
 UNIT += disk_random_test
 disk_random_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS)
 disk_random_test_LIBS = $(DISK_LIBS)

@@ -8,10 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +21,35 @@
 #define TMPFS_MAGIC 0x01021994
 
 static char home[1024], dir[64];
+static pid_t janitor;
+static int alive = -1;
 static uint64_t seed_now = 1;
+
+/* Waits for the end of the test, however it comes, and tidies up. */
+static int
+start_janitor(void)
+{
+	int p[2];
+	char c;
+
+	if (pipe2(p, O_CLOEXEC) == -1)
+		return -1;
+	if ((janitor = fork()) == -1)
+		return -1;
+	if (janitor == 0) {
+		signal(SIGTERM, SIG_IGN);
+		signal(SIGINT, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
+		close(p[1]);
+		while (read(p[0], &c, 1) > 0)
+			;
+		execlp("rm", "rm", "-rf", dir, (char *)NULL);
+		_exit(1);
+	}
+	close(p[0]);
+	alive = p[1];
+	return 0;
+}
 
 int
 rig_enter(int fast)
@@ -36,15 +64,19 @@ rig_enter(int fast)
 	if (getcwd(home, sizeof(home)) == NULL || mkdtemp(dir) == NULL ||
 	    chdir(dir) == -1)
 		return -1;
-	return 0;
+	return start_janitor();
 }
 
 void
 rig_leave(void)
 {
+	int status;
+
 	if (chdir(home) == -1)
 		return;
-	rig_sh("rm -rf %s", dir);
+	close(alive);
+	assert_int_equal(waitpid(janitor, &status, 0), janitor);
+	assert_int_equal(status, 0);
 }
 
 static int
