@@ -8,7 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,22 @@ static pid_t janitor;
 static int alive = -1;
 static uint64_t seed_now = 1;
 
+/* A command of a test that was killed may still make files. */
+static void
+tidy(void)
+{
+	char cmd[128];
+	int i;
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	for (i = 0; i < 100; i++) {
+		if (system(cmd) == 0 && access(dir, F_OK) == -1)
+			_exit(0);
+		poll(NULL, 0, 100);
+	}
+	_exit(1);
+}
+
 /* Waits for the end of the test, however it comes, and tidies up. */
 static int
 start_janitor(void)
@@ -37,14 +53,11 @@ start_janitor(void)
 	if ((janitor = fork()) == -1)
 		return -1;
 	if (janitor == 0) {
-		signal(SIGTERM, SIG_IGN);
-		signal(SIGINT, SIG_IGN);
-		signal(SIGHUP, SIG_IGN);
+		setsid(); /* so that who kills the test does not kill it */
 		close(p[1]);
 		while (read(p[0], &c, 1) > 0)
 			;
-		execlp("rm", "rm", "-rf", dir, (char *)NULL);
-		_exit(1);
+		tidy();
 	}
 	close(p[0]);
 	alive = p[1];
