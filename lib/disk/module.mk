@@ -43,6 +43,11 @@ UNIT += disk_kill_test
 disk_kill_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS)
 disk_kill_test_LIBS = $(DISK_LIBS)
 
+UNIT += disk_order_test
+disk_order_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \
+	$(DISK_SRCS)
+disk_order_test_LIBS = -lz -lzstd
+
 UNIT += disk_random_test
 disk_random_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS)
 disk_random_test_LIBS = $(DISK_LIBS)

@@ -96,12 +96,21 @@ finish(struct rig *r, struct one *o)
 	return o->res;
 }
 
+/* If the kernel has a ring for us, so has the engine. */
+static void
+need_ring(const struct rig *r)
+{
+	struct io_uring ring;
+
+	if (!io_is_ring(r->io) && io_uring_queue_init(8, &ring, 0) < 0)
+		skip();
+	assert_int_equal(io_is_ring(r->io), 1);
+}
+
 static void
 test_engine(void **state)
 {
-	struct rig *r = *state;
-
-	assert_int_equal(io_is_ring(r->io), 1);
+	need_ring(*state);
 }
 
 static void
@@ -297,6 +306,7 @@ test_restricted(void **state)
 {
 	struct rig *r = *state;
 
+	need_ring(r);
 	assert_int_equal(raw_sqe(r, IORING_OP_OPENAT, AT_FDCWD, 0), -EACCES);
 	assert_int_equal(raw_sqe(r, IORING_OP_SOCKET, 1, 0), -EACCES);
 	assert_int_equal(raw_sqe(r, IORING_OP_WRITE, r->mem, 0), -EACCES);
