@@ -48,9 +48,6 @@ static const struct rule rules_control[] = {
 static const struct rule rules_priv[] = {
 #include "lib/sandbox/filter_priv.def"
 };
-static const struct rule rules_offline[] = {
-#include "lib/sandbox/filter_offline.def"
-};
 static const struct rule rules_vmm[] = {
 #include "lib/sandbox/filter_vmm.def"
 };
@@ -63,6 +60,9 @@ static const struct rule rules_opener[] = {
 static const struct rule rules_parent[] = {
 #include "lib/sandbox/filter_parent.def"
 };
+static const struct rule rules_offline[] = {
+#include "lib/sandbox/filter_offline.def"
+};
 
 #define FILTER(n)	{ #n, rules_##n, sizeof(rules_##n) / sizeof(rules_##n[0]) }
 static const struct {
@@ -72,12 +72,12 @@ static const struct {
 } filters[] = {
 	FILTER(vm),
 	FILTER(control),
-	FILTER(offline),
 	FILTER(priv),
 	FILTER(vmm),
 	FILTER(dev),
 	FILTER(opener),
 	FILTER(parent),
+	FILTER(offline),
 };
 /* clang-format on */
 

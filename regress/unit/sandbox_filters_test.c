@@ -251,6 +251,7 @@ test_sizes(void **state)
 		{ "dev", 55 },
 		{ "opener", 50 },
 		{ "parent", 190 },
+		{ "offline", 20 },
 	};
 	size_t i;
 
