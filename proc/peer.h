@@ -26,6 +26,7 @@ enum role {
 	ROLE_DEVICE = 0x20,
 	ROLE_CLIENT = 0x40,
 	ROLE_OPENER = 0x80,
+	ROLE_IMAGE = 0x100,
 };
 
 /* A message in a handler's hands; valid until the handler returns. */

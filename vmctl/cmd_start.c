@@ -53,20 +53,32 @@ once(struct start *s, int opt, uint32_t given)
 	return ST_USAGE;
 }
 
-/* Open a regular file (disks: or a device); -1 with errno. */
+/* A disk that cannot be written is one to be read. */
+static int
+open_rw(const char *path, int flags)
+{
+	int fd = open(path, O_RDWR | flags);
+
+	if (fd == -1 && (errno == EACCES || errno == EROFS || errno == EPERM))
+		fd = open(path, O_RDONLY | flags);
+	return fd;
+}
+
+/* Open a regular file (disks, CD-ROMs: or a device); -1 with errno. */
 static int
 open_file(const char *path, enum fd_kind kind)
 {
-	int fd, flags = kind == FD_DISK ? O_RDWR : O_RDONLY;
+	/* A FIFO must not hold us up. */
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd, device = kind == FD_DISK || kind == FD_CDROM;
 	struct stat st;
 
-	/* A FIFO must not hold us up. */
-	fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = kind == FD_DISK ? open_rw(path, flags) : open(path, flags);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == 0 &&
-	    (S_ISREG(st.st_mode) || (kind == FD_DISK && S_ISBLK(st.st_mode)))) {
-		fcntl(fd, F_SETFL, flags);
+	    (S_ISREG(st.st_mode) || (device && S_ISBLK(st.st_mode)))) {
+		fcntl(fd, F_SETFL, 0);
 		return fd;
 	}
 	close(fd);
@@ -104,6 +116,14 @@ opt_file(struct start *s, int opt, enum fd_kind kind, uint32_t given,
 	return take_file(s, opt, optarg, kind, 0, path);
 }
 
+static int
+read_only(const struct start *s, unsigned int disk)
+{
+	int flags = fcntl(fdlist_get(&s->fds, FD_DISK, disk, 0), F_GETFL);
+
+	return (flags & O_ACCMODE) == O_RDONLY;
+}
+
 /* "[raw:|qcow2:]path" */
 static int
 opt_disk(struct start *s)
@@ -113,8 +133,11 @@ opt_disk(struct start *s)
 	struct disk_spec *d;
 	int rc;
 
-	if (v->ndisks >= VM_MAX_DISKS)
-		return bad(s, 'd', "too many disks");
+	if (v->ndisks >= VM_MAX_DISKS) {
+		complain(s->ctl, NULL, "-d: too many disks: at most %d",
+		    VM_MAX_DISKS);
+		return ST_FAILED;
+	}
 	d = &v->disks[v->ndisks];
 	d->format = DISK_AUTO;
 	if (strncmp(file, "raw:", 4) == 0) {
@@ -125,6 +148,10 @@ opt_disk(struct start *s)
 		file += 6;
 	}
 	rc = take_file(s, 'd', file, FD_DISK, v->ndisks, &d->path);
+	if (rc == ST_DONE && read_only(s, v->ndisks)) {
+		d->flags |= DISKF_READONLY;
+		fprintf(stderr, "vmctl: disk %s is read-only\n", file);
+	}
 	if (d->path != NULL)
 		v->ndisks++;
 	v->given |= VMGIVEN_DISKS;

@@ -1,4 +1,4 @@
-# vmd: one program for parent, control, priv, vmm and opener.
+# vmd: one program for parent, control, priv, vmm, opener and image.
 VMD_SRCS = \
 	vmd/main.c \
 	vmd/roles.c \
@@ -10,6 +10,7 @@ VMD_SRCS = \
 	$(CONF_SRCS) \
 	$(PARENT_SRCS) \
 	$(CONTROL_SRCS) \
+	$(IMAGEROLE_SRCS) \
 	$(PRIV_SRCS) \
 	$(VMMROLE_SRCS) \
 	$(VMM_HOST_SRCS)

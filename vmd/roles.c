@@ -12,6 +12,7 @@ static const struct {
 	int (*main)(const struct proc_args *a);
 } roles[] = {
 	{ "control", control_main },
+	{ "image", image_main },
 	{ "opener", opener_main },
 	{ "priv", priv_main },
 	{ "vmm", vmm_main },

@@ -34,5 +34,6 @@ int control_main(const struct proc_args *a);  /* vmd/control */
 int priv_main(const struct proc_args *a);     /* vmd/priv */
 int vmm_main(const struct proc_args *a);      /* vmd/vmm */
 int opener_main(const struct proc_args *a);   /* vmd/parent */
+int image_main(const struct proc_args *a);    /* vmd/image */
 
 #endif

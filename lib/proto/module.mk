@@ -1,11 +1,18 @@
 PROTO_SRCS = \
+	lib/proto/devmsg.c \
+	lib/proto/imginfo.c \
 	lib/proto/msg.c \
 	lib/proto/vmerr.c \
 	lib/proto/vminfo.c \
 	lib/proto/vmspec.c \
 	lib/proto/wire.c
 
-PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c
+PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c \
+	lib/util/gmem.c
+
+UNIT += imginfo_test
+imginfo_test_SRCS = $(PROTO_TEST_SRCS)
+
 UNIT += vminfo_test
 vminfo_test_SRCS = $(PROTO_TEST_SRCS)
 

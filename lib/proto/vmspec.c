@@ -125,7 +125,9 @@ put_disk(struct ibuf *b, const struct disk_spec *d)
 {
 	if (wire_put_str(b, d->path) == -1 ||
 	    wire_put_str(b, d->serial) == -1 ||
-	    wire_put_u32(b, d->format) == -1 || wire_put_u32(b, d->flags) == -1)
+	    wire_put_u32(b, d->format) == -1 ||
+	    wire_put_u32(b, d->flags) == -1 ||
+	    wire_put_u32(b, d->layers) == -1 || wire_put_u32(b, d->qcow2) == -1)
 		return -1;
 	return 0;
 }
@@ -255,7 +257,9 @@ get_disk(struct ibuf *b, struct disk_spec *d)
 	if (wire_get_str(b, &d->path, PATH_MAX - 1) == -1 ||
 	    wire_get_str(b, &d->serial, SERIAL_MAX) == -1 ||
 	    get_enum(b, &format, DISK_FORMAT_MAX) == -1 ||
-	    get_flags(b, &d->flags, DISKF_READONLY) == -1)
+	    get_flags(b, &d->flags, DISKF_READONLY) == -1 ||
+	    get_enum(b, &d->layers, VM_MAX_LAYERS + 1) == -1 ||
+	    get_flags(b, &d->qcow2, (1U << d->layers) - 1) == -1)
 		return -1;
 	if (d->path == NULL) {
 		errno = EBADMSG;

@@ -66,7 +66,13 @@ struct disk_spec {
 	char *path;
 	char *serial; /* NULL if not given; 20 bytes */
 	enum disk_format format;
-	uint32_t flags;
+	uint32_t flags; /* DISKF_* */
+	/*
+	 * Its chain, as the parent has opened it: FD_DISK descriptors with
+	 * this disk's index, sub 0 on top.
+	 */
+	uint32_t layers; /* how many, 0: not opened yet */
+	uint32_t qcow2;	 /* bit n: layer n is qcow2, else raw */
 };
 
 enum {

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The daemon from outside: life of a guest, orders, restarts, reload,
 permissions, console.  Guests of our own, directly on /dev/kvm."""
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 
@@ -14,6 +16,7 @@ from vmdtest import (BUILD, Daemon, Stream, Tap, check_same,  # noqa: E402
                      snapshot, wait_gone)
 
 GUEST = BUILD + "/guest/"
+F_OFD_SETLK = 37
 CONF = """
 vm "tick" {
 	disable
@@ -185,6 +188,9 @@ def console(vmd):
         os.write(typing, b"from the tty ")
         os.close(typing)
         con.expect("FROM THE TTY")
+        # At the beginning of a line, and in the order it was typed.
+        con.send("x\r~#after")
+        con.expect("X\r<break>AFTER")
         con.send(".")
         con.expect("done")
         con.out.wait_eof()
@@ -301,7 +307,7 @@ def bad_starts(vmd):
     out = vmd.vmctl("start", "missing", status=1)
     assert "/nonexistent/bsd" in out and "No such file" in out, out
     out = vmd.vmctl("start", "disk", status=1)
-    assert "disk" in out and "not supported" in out, out
+    assert "disk 0 /dev/null: not a regular file or block device" in out, out
     check_same(before, snapshot(vmd))
 
 
@@ -374,8 +380,10 @@ vm "mine" { disable memory 64M boot "%(g)stick.elf" }
         more = other.dir + "/more.conf"
         with open(more, "w") as f:
             f.write("limit user nobody { vms 9 }\n"
-                    "limit user root { vms 1 }\n")
+                    "limit user root { vms 1 }\n"
+                    "staggered start parallel 1 delay 0\n")
         other.vmctl("load", more)
+        other.log.expect("global settings are not taken over")
         out = other.vmctl("start", "a", status=1)
         assert "vms: 1 allowed" in out, out
         out = other.vmctl("start", "-b", GUEST + "tick.elf", "-m", "64M",
@@ -402,17 +410,43 @@ def load_ids(vmd):
 @tap.test
 def not_yet(vmd):
     """what cannot be had is refused by its option"""
-    image = vmd.dir + "/image"
-    with open(image, "w") as f:
-        f.truncate(1 << 20)
-    for args in ("-d", image), ("-r", image), ("-i", "1"), ("-n", "sw"), \
-            ("-B", "net"):
+    for args in ("-i", "1"), ("-n", "sw"), ("-B", "net"):
         out = vmd.vmctl("start", "-b", GUEST + "tick.elf", *args, "new",
                         status=1)
         assert args[0] in out or "boot device net" in out, out
         assert "not supported yet" in out, out
         assert "new" not in vmd.info()
+
+
+@tap.test
+def bad_disks(vmd):
+    """a disk that cannot be had is named with the cause; nothing stays"""
+    image = vmd.dir + "/image"
+    fifo = vmd.dir + "/fifo"
+    with open(image, "w") as f:
+        f.truncate(1 << 20)
+    os.mkfifo(fifo)
+
+    def fails(cause, *args):
+        out = vmd.vmctl("start", "-m", "64M", "-b", GUEST + "tick.elf", *args,
+                        "new", status=1)
+        assert cause in out, (cause, out)
+        assert "new" not in vmd.info()
+
+    fails("No such file", "-d", vmd.dir + "/none")
+    fails("Is a directory", "-d", vmd.dir)
+    fails("not a regular file", "-d", fifo)
+    fails("not a regular file", "-r", fifo)
+    fails("disk 0 %s: not a qcow2 image" % image, "-d", "qcow2:" + image)
+    fails("disk 1 %s: used by another disk" % image, "-d", image, "-d", image)
+    fails("at most 16", *["-d", image] * 17)
+    # As any other program may, the lock is one on the open file.
+    with open(image, "r+b") as f:
+        fcntl.fcntl(f, F_OFD_SETLK,
+                    struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
+        fails("disk 0 %s: locked by another program" % image, "-d", image)
     os.unlink(image)
+    os.unlink(fifo)
 
 
 @tap.test

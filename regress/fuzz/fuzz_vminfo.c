@@ -1,7 +1,8 @@
-/* Any bytes as a body of vminfo.h; the first one says which. */
+/* Any bytes as a body of vminfo.h or imginfo.h; the first one says which. */
 
 #include "regress/fuzz/body_fuzz.h"
 
+#include "lib/proto/imginfo.h"
 #include "lib/proto/vminfo.h"
 
 #define TRY(type)                                                              \
@@ -25,6 +26,7 @@ TRY(vmop_id)
 TRY(vm_info)
 TRY(log_line)
 TRY(host_info)
+TRY(image_info)
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -35,6 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_vm_info,
 		try_log_line,
 		try_host_info,
+		try_image_info,
 	};
 
 	if (size > 0)

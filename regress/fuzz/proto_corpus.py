@@ -42,8 +42,8 @@ def spec(name, disks=(), nics=(), **k):
     out += u32(k.get("insflags", 0), k.get("bootdev", 0),
                k.get("restart", 0), k.get("timeout", 120),
                k.get("min_nics", 0), len(disks), len(nics))
-    for path, serial, form, flags in disks:
-        out += text(path, serial) + u32(form, flags)
+    for path, serial, form, flags, layers, qcow2 in disks:
+        out += text(path, serial) + u32(form, flags, layers, qcow2)
     for ifname, switch, group, flags, rdomain in nics:
         out += text(ifname, switch, group) + u32(flags, rdomain)
         out += b"\xfe\xe1\xbb\x01\x02\x03"
@@ -55,7 +55,8 @@ def info(s, state, pid, *strings):
             text(*strings))
 
 
-FULL = spec("web1", [("/vm/a.img", "serial", 2, 1), ("/vm/b", None, 1, 0)],
+FULL = spec("web1", [("/vm/a.img", "serial", 2, 1, 3, 7),
+                      ("/vm/b", None, 1, 0, 0, 0)],
             [("tap0", "uplink", "grp", 0x0b, 7), (None, None, None, 4, 0)],
             boot="/bsd", initrd="/ird", cmdline="quiet", cdrom="/cd",
             log="/log", file="/etc/vm.conf", line=3, given=0x3ff, flags=8,
@@ -83,6 +84,12 @@ SEEDS = {
                                   "no disk"),
         "log": b"\3" + u32(4) + text("something happened"),
         "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
+        "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
+                 u32(1) + text(None),
+        "image-raw": b"\5" + u32(1) + u64(4096) + text(None) + u32(0) +
+                     text(None),
+        "image-error": b"\5" + u32(0) + u64(0) + text(None) + u32(0) +
+                       text("is encrypted"),
     },
     "wire": {
         "none": b"\0" + u32(0),

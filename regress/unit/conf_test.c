@@ -473,6 +473,37 @@ test_check(void **state)
 	conf_free(c);
 }
 
+/* Disks that could never be opened. */
+static void
+test_images(void **state)
+{
+	struct conf_opts o = { .report = report, .flags = CONF_DRYRUN };
+	char text[1024], want[1024];
+	struct conf *c;
+
+	put("empty", "");
+	put("full", "data");
+	snprintf(text, sizeof(text),
+	    "vm a {\n\tdisk %s\n\tdisk %s/empty\n\tdisk /dev/zero\n"
+	    "\tdisk %s/full\n\tdisk %s/../%s/full readonly\n"
+	    "\tcdrom %s/full\n}\n"
+	    "vm b {\n\tdisk %s/full readonly\n\tdisk %s/full readonly\n}\n",
+	    dir, dir, dir, dir, strrchr(dir, '/') + 1, dir, dir, dir);
+	assert_non_null(c = load(text, NULL));
+	said[0] = '\0';
+	assert_int_equal(conf_check(c, &o), 4);
+	snprintf(want, sizeof(want),
+	    "1: vm \"a\": failed to parse disks: %s: Is a directory\n"
+	    "1: vm \"a\": failed to parse disks: %s/empty: is empty\n"
+	    "1: vm \"a\": failed to parse disks: /dev/zero: "
+	    "not a regular file or block device\n"
+	    "1: vm \"a\": disk %s/../%s/full: "
+	    "used by another disk of this VM\n",
+	    dir, dir, dir, strrchr(dir, '/') + 1);
+	assert_string_equal(said, want);
+	conf_free(c);
+}
+
 static int
 setup(void **state)
 {
@@ -482,12 +513,15 @@ setup(void **state)
 static int
 teardown(void **state)
 {
+	static const char *const names[] = { "vm.conf", "b.conf", "empty",
+		"full" };
 	char path[256];
+	size_t i;
 
-	snprintf(path, sizeof(path), "%s/vm.conf", dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/b.conf", dir);
-	unlink(path);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
 	return rmdir(dir);
 }
 
@@ -506,6 +540,7 @@ main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_firmware),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_images),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -14,6 +14,7 @@
 #include "lib/sandbox/sandbox.h"
 #include "proc/spawn.h"
 #include "regress/unit/parent_fake.h"
+#include "vmd/parent/opener.h"
 
 #define PATIENCE 10 /* seconds */
 
@@ -27,40 +28,87 @@ static struct parent_args args;
 static char dir[] = "/tmp/parent_test.XXXXXX";
 static char sock[64], state_dir[64];
 
-/* --- an opener that knows one file ------------------------------------- */
+/* --- an opener that does not ask ---------------------------------------- */
 
-static unsigned int openers, openers_reaped;
+unsigned int helpers, helpers_reaped;
 
 static int
 opener_request(struct peer *p, struct msg *m)
 {
 	const struct vmop_result r = { 0 };
 	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
-	int fd = memfd_create("file", MFD_CLOEXEC);
+	struct open_msg om;
+	int fd;
 
-	ibuf_skip(&m->body, ibuf_size(&m->body));
+	assert_int_equal(open_msg_get(&m->body, &om), 0);
+	fd = open(om.path,
+	    (om.how == OPEN_RDWR ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1)
+		fd = memfd_create("file", MFD_CLOEXEC);
+	open_msg_fini(&om);
 	assert_int_equal(vmop_result_put(b, &r), 0);
 	return peer_send(p, IMSG_OPEN_RESPONSE, m->hdr, b, &fd, 1);
 }
 
+/* --- an image that says what the test wants ---------------------------- */
+
+enum image_mood image_mood;
+struct image_info image_says;
+
 static void
-opener_closed(struct peer *p, const char *why)
+image_answer(struct peer *p, uint32_t type)
+{
+	const struct msg_hdr none = { 0 };
+	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
+	int fd = image_mood == IMAGE_FILE ? dup(0) : -1;
+
+	if (image_mood == IMAGE_NONSENSE)
+		assert_int_equal(wire_put_str(b, "raw, believe me"), 0);
+	else
+		assert_int_equal(image_info_put(b, &image_says), 0);
+	assert_int_equal(peer_send(p, type, none, b, &fd, fd != -1), 0);
+}
+
+static int
+image_request(struct peer *p, struct msg *m)
+{
+	uint32_t format, writable;
+
+	assert_int_equal(wire_get_u32(&m->body, &format), 0);
+	assert_int_equal(wire_get_u32(&m->body, &writable), 0);
+	assert_int_equal(m->nfds, 1);
+	if (image_mood == IMAGE_MUTE)
+		return 0;
+	if (image_mood == IMAGE_DIES)
+		/* The process that stands for it has our ends too. */
+		return shutdown(peer_fd(p), SHUT_RDWR);
+	image_answer(p,
+	    image_mood == IMAGE_WRONG_TYPE ? IMSG_OPEN_RESPONSE :
+					     IMSG_IMAGE_RESPONSE);
+	if (image_mood == IMAGE_TWICE)
+		image_answer(p, IMSG_IMAGE_RESPONSE);
+	return 0;
+}
+
+static void
+helper_closed(struct peer *p, const char *why)
 {
 	peer_free(p);
 }
 
 static void
-opener(int channel)
+helper(int channel, const char *name)
 {
 	static const struct msg_handler msgs[] = {
 		{ IMSG_OPEN_REQUEST, ROLE_PARENT, opener_request },
+		{ IMSG_IMAGE_REQUEST, ROLE_PARENT, image_request },
 	};
 	const struct peer_conf pc = {
 		.role = ROLE_PARENT,
-		.name = "opener",
+		.name = name,
 		.msgs = msgs,
-		.nmsgs = 1,
-		.closed = opener_closed,
+		.nmsgs = 2,
+		.closed = helper_closed,
 	};
 
 	assert_non_null(peer_new(parent.base, channel, &pc));
@@ -83,8 +131,8 @@ spawn(const struct spawn *s, int *pidfd)
 		if (strcmp(fakes[i]->name, s->argv[2]) == 0)
 			f = fakes[i];
 	if (f == NULL) {
-		openers++;
-		opener(fcntl(s->channel, F_DUPFD_CLOEXEC, 3));
+		helpers++;
+		helper(fcntl(s->channel, F_DUPFD_CLOEXEC, 3), s->argv[2]);
 		return pid;
 	}
 	f->pid = pid;
@@ -106,7 +154,7 @@ spawn_reap(int pidfd, int *status)
 		return 0;
 	if (si.si_pid != control.pid && si.si_pid != vmm.pid &&
 	    si.si_pid != priv.pid)
-		openers_reaped++;
+		helpers_reaped++;
 	return 1;
 }
 
@@ -188,9 +236,13 @@ record(struct peer *p, struct msg *m)
 	memset(&f->res, 0, sizeof(f->res));
 	vm_spec_free(f->spec);
 	f->spec = NULL;
-	if (m->type == IMSG_VMDOP_START_VM_REQUEST)
-		f->spec = vm_spec_get(&m->body);
-	else if (f == &control && m->type != IMSG_CTL_SOCKET &&
+	fdlist_close(&f->fds);
+	if (m->type == IMSG_VMDOP_START_VM_REQUEST) {
+		assert_non_null(f->spec = vm_spec_get(&m->body));
+		assert_int_equal(wire_get_fdlist(&m->body, &f->fds, m->fds,
+				     m->nfds),
+		    0);
+	} else if (f == &control && m->type != IMSG_CTL_SOCKET &&
 	    m->type != IMSG_CTL_SHUTDOWN)
 		assert_int_equal(vmop_result_get(&m->body, &f->res), 0);
 	ibuf_skip(&m->body, ibuf_size(&m->body));
@@ -459,8 +511,8 @@ teardown(void **state)
 	char cmd[128];
 	size_t i;
 
-	until(&openers_reaped, openers);
-	openers = openers_reaped = 0;
+	until(&helpers_reaped, helpers);
+	helpers = helpers_reaped = 0;
 	for (i = 0; i < 3; i++) {
 		peer_free(fakes[i]->peer);
 		fakes[i]->peer = NULL;
@@ -469,6 +521,7 @@ teardown(void **state)
 		memset(&fakes[i]->res, 0, sizeof(fakes[i]->res));
 		vm_spec_free(fakes[i]->spec);
 		fakes[i]->spec = NULL;
+		fdlist_close(&fakes[i]->fds);
 	}
 	parent_fini(&parent);
 	close(args.guest_exe);

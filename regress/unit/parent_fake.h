@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
+#include "lib/proto/imginfo.h"
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "vmd/parent/parent.h"
@@ -19,7 +20,8 @@
 /*
  * The real parent with a control, a priv and a vmm played by the test.
  * spawn() makes a process that only waits to be killed and keeps the child's
- * end of the channel; an opener is answered at once with an empty file.
+ * end of the channel; an opener answers at once, with the file if there is
+ * one by that name, else with an empty one; an image as it is told to.
  */
 
 #define CONN 7 /* the client's connection */
@@ -39,9 +41,25 @@ struct fake {
 	struct vmop_result res;
 	struct vm_spec *spec;
 	size_t nfds;
+	struct fdlist fds; /* of a start request */
 };
 
+/* What an image says of itself. */
+enum image_mood {
+	IMAGE_ANSWERS, /* with image_says */
+	IMAGE_DIES,
+	IMAGE_MUTE,
+	IMAGE_NONSENSE,
+	IMAGE_WRONG_TYPE,
+	IMAGE_TWICE, /* says the same once more */
+	IMAGE_FILE,  /* sends a descriptor */
+};
+extern enum image_mood image_mood;
+extern struct image_info image_says;
+
 extern struct fake control, vmm, priv;
+/* Openers and images started so far, and gone. */
+extern unsigned int helpers, helpers_reaped;
 extern struct parent parent;
 
 /* Around each test; the configuration has one VM, web1, disabled. */

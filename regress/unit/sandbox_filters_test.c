@@ -70,6 +70,17 @@ static const struct call calls[] = {
 	{ "control", SYS_unlink, PATH, 0, 0, DENIED, "system call 87" },
 	{ "control", SYS_ioctl, -1, 0xae80, 0, DENIED, "system call 16" },
 	{ "priv", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },
+	/* image: reads what it was given */
+	{ "image", SYS_pread64, -1, 0, 0, EBADF, NULL },
+	{ "image", SYS_lseek, -1, 0, SEEK_END, EBADF, NULL },
+	{ "image", SYS_openat, AT_FDCWD, PATH, 0, ENOENT, NULL },
+	{ "image", SYS_pwrite64, -1, 0, 0, DENIED, "system call 18" },
+	{ "image", SYS_ftruncate, -1, 0, 0, DENIED, "system call 77" },
+	{ "image", SYS_fcntl, -1, F_OFD_SETLK, 0, DENIED, "72 (fcntl)" },
+	{ "image", SYS_ioctl, -1, 0, 0, DENIED, "system call 16" },
+	{ "image", SYS_socket, AF_UNIX, SOCK_STREAM, 0, DENIED, "41" },
+	{ "image", SYS_kill, 0, 0, 0, DENIED, "system call 62" },
+	{ "image", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },
 	/* vmm: starts and ends processes, reaches nothing by name */
 	{ "vmm", SYS_execveat, -1, PATH, 0, ENOENT, NULL },
 	{ "vmm", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },
@@ -245,7 +256,7 @@ test_twice(void **state)
 	assert_int_equal(status, SB_EXIT_DENIED);
 }
 
-/* In steady state a process needs few calls; the tables may not grow. */
+/* A process needs few calls; the tables may not grow by themselves. */
 static void
 test_sizes(void **state)
 {
@@ -253,21 +264,30 @@ test_sizes(void **state)
 		const char *name;
 		unsigned int most;
 	} limits[] = {
-		{ "vm", 50 },
 		{ "control", 35 },
-		{ "priv", 30 },
-		{ "vmm", 95 },
-		{ "dev", 55 },
+		{ "image", 32 },
+		{ "offline", 20 },
 		{ "opener", 50 },
 		{ "parent", 190 },
-		{ "offline", 20 },
+		{ "priv", 30 },
+		{ "vioblk", 12 },
+		{ "vioblk_open", 32 },
+		{ "vioblk_sync", 22 },
+		{ "vioscsi", 12 },
+		{ "vioscsi_open", 32 },
+		{ "vioscsi_sync", 22 },
+		{ "vm", 50 },
+		{ "vmm", 95 },
 	};
-	size_t i;
+	size_t i, j, n = sizeof(limits) / sizeof(limits[0]);
 
-	assert_int_equal(sb_nfilters, sizeof(limits) / sizeof(limits[0]));
+	assert_int_equal(sb_nfilters, n);
 	for (i = 0; i < sb_nfilters; i++) {
-		assert_string_equal(sb_filters[i].name, limits[i].name);
-		assert_in_range(sb_filters[i].ncalls, 1, limits[i].most);
+		for (j = 0; j < n; j++)
+			if (strcmp(sb_filters[i].name, limits[j].name) == 0)
+				break;
+		assert_true(j < n);
+		assert_in_range(sb_filters[i].ncalls, 1, limits[j].most);
 	}
 }
 

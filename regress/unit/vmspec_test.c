@@ -59,6 +59,8 @@ fill_devices(struct vm_spec *s)
 	s->disks[0].serial = strdup("12345678901234567890");
 	s->disks[0].format = DISK_QCOW2;
 	s->disks[0].flags = DISKF_READONLY;
+	s->disks[0].layers = 3;
+	s->disks[0].qcow2 = 0x3;
 	s->disks[1].path = strdup("/vm/b.img");
 	s->disks[1].format = DISK_RAW;
 	s->nnics = 2;
@@ -144,6 +146,8 @@ same_devices(const struct vm_spec *a, const struct vm_spec *b)
 		same_str(a->disks[i].serial, b->disks[i].serial);
 		assert_int_equal(a->disks[i].format, b->disks[i].format);
 		assert_int_equal(a->disks[i].flags, b->disks[i].flags);
+		assert_int_equal(a->disks[i].layers, b->disks[i].layers);
+		assert_int_equal(a->disks[i].qcow2, b->disks[i].qcow2);
 	}
 	for (i = 0; i < a->nnics; i++) {
 		same_str(a->nics[i].ifname, b->nics[i].ifname);
@@ -293,6 +297,9 @@ numbers(void **state)
 	refused(WITH(min_nics, VM_MAX_NICS + 1), EBADMSG);
 	refused(WITH(disks[1].format, DISK_FORMAT_MAX), EBADMSG);
 	refused(WITH(disks[1].flags, 0x02), EBADMSG);
+	refused(WITH(disks[0].layers, VM_MAX_LAYERS + 1), EBADMSG);
+	refused(WITH(disks[0].qcow2, 0x8), EBADMSG);
+	refused(WITH(disks[1].qcow2, 0x1), EBADMSG);
 	refused(WITH(nics[1].flags, 0x20), EBADMSG);
 }
 

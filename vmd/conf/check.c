@@ -168,19 +168,71 @@ bad_file(const char *path)
 	return S_ISDIR(st.st_mode) ? strerror(EISDIR) : NULL;
 }
 
+/* The same of a disk or CD-ROM image. */
+static const char *
+bad_image(const struct vm_spec *s, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return strerror(errno);
+	if (S_ISDIR(st.st_mode))
+		return strerror(EISDIR);
+	if (S_ISBLK(st.st_mode))
+		return s->uid == 0 ?
+		    NULL :
+		    "a block device, which only VMs of root may have";
+	if (!S_ISREG(st.st_mode))
+		return "not a regular file or block device";
+	return st.st_size == 0 ? "is empty" : NULL;
+}
+
 static int
-check_file(const struct vm_spec *s, const char *path, const char *what,
-    const struct conf_opts *o)
+file_error(const struct vm_spec *s, const char *path, const char *what,
+    const char *why, const struct conf_opts *o)
 {
 	char text[4096 + 256];
-	const char *why;
 
-	if (path == NULL || (why = bad_file(path)) == NULL)
+	if (why == NULL)
 		return 0;
 	snprintf(text, sizeof(text), "vm \"%s\": %s %s: %s", s->name, what,
 	    path, why);
 	o->report(o->arg, 0, s->file, s->line, text);
 	return 1;
+}
+
+static int
+check_file(const struct vm_spec *s, const char *path, const char *what,
+    const struct conf_opts *o)
+{
+	return path == NULL ? 0 : file_error(s, path, what, bad_file(path), o);
+}
+
+static int
+same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	    x.st_ino == y.st_ino;
+}
+
+/* Who writes an image has it alone. */
+static int
+check_twice(const struct vm_spec *s, uint32_t nr, const struct conf_opts *o)
+{
+	const struct disk_spec *a = &s->disks[nr], *b;
+	uint32_t i;
+
+	for (i = 0; i < nr; i++) {
+		b = &s->disks[i];
+		if (!(a->flags & b->flags & DISKF_READONLY) &&
+		    strcmp(a->path, "/dev/null") != 0 &&
+		    same_file(a->path, b->path))
+			return file_error(s, a->path, "disk",
+			    "used by another disk of this VM", o);
+	}
+	return 0;
 }
 
 /* The placeholder of a template is no image: never start one with it. */
@@ -191,7 +243,8 @@ check_disk(const struct vm_spec *s, const struct disk_spec *d,
 	char text[256];
 
 	if (strcmp(d->path, "/dev/null") != 0)
-		return check_file(s, d->path, "failed to parse disks:", o);
+		return file_error(s, d->path,
+		    "failed to parse disks:", bad_image(s, d->path), o);
 	if (s->flags & VMF_DISABLED && !(o->flags & CONF_DRYRUN))
 		return 0;
 	snprintf(text, sizeof(text), "vm \"%s\": disk /dev/null is no image",
@@ -225,9 +278,13 @@ conf_check(const struct conf *c, const struct conf_opts *o)
 		s = v->spec;
 		errors += check_file(s, s->boot, "kernel path not found:", o);
 		errors += check_file(s, s->initrd, "initrd", o);
-		errors += check_file(s, s->cdrom, "cdrom", o);
-		for (i = 0; i < s->ndisks; i++)
+		if (s->cdrom != NULL)
+			errors += file_error(s, s->cdrom, "cdrom",
+			    bad_image(s, s->cdrom), o);
+		for (i = 0; i < s->ndisks; i++) {
 			errors += check_disk(s, &s->disks[i], o);
+			errors += check_twice(s, i, o);
+		}
 	}
 	return errors;
 }

@@ -1,9 +1,10 @@
 /*
  * The files a VM needs, opened by the parent's openers before the launch.
  *
- * A file that a client sent as a descriptor is used as it is.  A name from
- * the configuration is opened as root if it is root's alone, else as the
- * owner of the VM; a name from a client as that client.
+ * A file that a client sent as a descriptor is checked and used.  A name
+ * from the configuration is opened as root if it is root's alone, else as
+ * the owner of the VM; a name from a client as that client.  Disks come last
+ * (disks.c).
  */
 #include <sys/stat.h>
 
@@ -11,8 +12,28 @@
 #include <string.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/files.h"
+#include "vmd/parent/image.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
+
+static const char *
+regular(const struct vm *v, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return strerror(errno);
+	return S_ISREG(st.st_mode) ? NULL : "not a regular file";
+}
+
+static const char *
+disc(const struct vm *v, int fd)
+{
+	const char *why = image_unfit(v, fd, 0);
+
+	return why == NULL ? image_lock(v, fd, 0) : why;
+}
 
 /* clang-format off */
 static const struct step {
@@ -20,21 +41,25 @@ static const struct step {
 	uint32_t	 given;		/* VMGIVEN_* if a client may name it */
 	size_t		 path;		/* offset in struct vm_spec */
 	enum open_how	 how;
+	const char	*(*check)(const struct vm *v, int fd);
 	enum vmerr	 err;
 	const char	*what;
 } steps[] = {
 	{ FD_BOOT,	VMGIVEN_BOOT,	offsetof(struct vm_spec, boot),
-	  OPEN_READ,	VMERR_BOOT_MISSING,	"boot" },
+	  OPEN_READ, regular,	VMERR_BOOT_MISSING,	"boot" },
 	{ FD_INITRD,	VMGIVEN_INITRD,	offsetof(struct vm_spec, initrd),
-	  OPEN_READ,	VMERR_FAILED,		"initrd" },
+	  OPEN_READ, regular,	VMERR_FAILED,		"initrd" },
 	{ FD_CONSOLE_LOG, 0, offsetof(struct vm_spec, console_log),
-	  OPEN_APPEND,	VMERR_FAILED,		"console log" },
+	  OPEN_APPEND, regular,	VMERR_FAILED,		"console log" },
+	{ FD_CDROM,	VMGIVEN_CDROM,	offsetof(struct vm_spec, cdrom),
+	  OPEN_READ, disc,	VMERR_CDROM_MISSING,	"cdrom" },
 };
 /* clang-format on */
 
-#define NSTEPS	 (sizeof(steps) / sizeof(steps[0]))
+#define NSTEPS	  (sizeof(steps) / sizeof(steps[0]))
 
-#define NO_GROUP 65534 /* of an owner that the user database lacks */
+#define OTHER_FDS 3	/* tty, console, and /dev/kvm, which vmm adds */
+#define NO_GROUP  65534 /* of an owner that the user database lacks */
 
 static const char *
 step_path(const struct vm_spec *s, const struct step *st)
@@ -42,31 +67,38 @@ step_path(const struct vm_spec *s, const struct step *st)
 	return *(char *const *)((const char *)s + st->path);
 }
 
+/* May a client give this file?  Only with the setting it is for. */
 static int
-is_regular(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-enum vmerr
-vm_check_files(const struct fdlist *fds, const char **what)
+known_file(const struct fdent *e, const struct vm_spec *s)
 {
 	size_t i;
 
-	for (i = 0; i < fds->n; i++) {
-		*what = "a file of this kind cannot be given";
-		if (fds->ents[i].kind != FD_BOOT &&
-		    fds->ents[i].kind != FD_INITRD)
+	if (e->sub != 0)
+		return 0;
+	if (e->kind == FD_DISK)
+		return s->given & VMGIVEN_DISKS && e->idx < s->ndisks;
+	for (i = 0; i < NSTEPS; i++)
+		if (steps[i].kind == e->kind)
+			return e->idx == 0 && s->given & steps[i].given &&
+			    step_path(s, &steps[i]) != NULL;
+	return 0;
+}
+
+enum vmerr
+vm_check_files(const struct fdlist *fds, const struct vm_spec *s,
+    const char **what)
+{
+	uint32_t i;
+
+	*what = "a file of this kind cannot be given";
+	for (i = 0; i < fds->n; i++)
+		if (!known_file(&fds->ents[i], s))
 			return VMERR_INVALID;
-		*what = fds->ents[i].kind == FD_BOOT ?
-		    "boot: not a regular file" :
-		    "initrd: not a regular file";
-		if (fds->ents[i].idx != 0 || fds->ents[i].sub != 0 ||
-		    !is_regular(fds->ents[i].fd))
+	/* Names of backing files begin where it is. */
+	*what = "the path of a disk is not absolute";
+	for (i = 0; i < s->ndisks; i++)
+		if (s->disks[i].path[0] != '/')
 			return VMERR_INVALID;
-	}
 	return VMERR_OK;
 }
 
@@ -85,14 +117,11 @@ opened(void *arg, int fd, const char *why)
 	const struct step *st = &steps[v->open_step];
 
 	v->opening = NULL;
-	if (fd != -1 && !is_regular(fd)) {
-		fd_close(&fd);
-		why = "not a regular file";
-	}
-	if (fd != -1 && fdlist_add(&v->fds, st->kind, 0, 0, &fd) == -1) {
-		fd_close(&fd);
+	if (fd != -1)
+		why = st->check(v, fd);
+	if (why == NULL && fdlist_add(&v->fds, st->kind, 0, 0, &fd) == -1)
 		why = "too many files";
-	}
+	fd_close(&fd); /* -1 if moved */
 	if (why != NULL) {
 		failed(v, st, why);
 		return;
@@ -101,9 +130,8 @@ opened(void *arg, int fd, const char *why)
 	vm_open_files(v);
 }
 
-/* On whose behalf; the caller frees. */
-static struct cred *
-whose(const struct vm *v, int by_client)
+struct cred *
+vm_opens_as(const struct vm *v, int by_client)
 {
 	const struct cred root = { 0 };
 	const struct cred no_account = {
@@ -129,31 +157,134 @@ open_step(struct vm *v, const struct step *st)
 	m.path = step_path(v->run, st) == NULL ? NULL :
 						 strdup(step_path(v->run, st));
 	m.trusted = !by_client;
-	m.who = whose(v, by_client);
+	m.who = vm_opens_as(v, by_client);
 	if (m.path != NULL && m.who != NULL)
 		v->opening = open_start(v->parent, &m, opened, v);
 	open_msg_fini(&m);
 	return v->opening == NULL ? -1 : 0;
 }
 
+/* What a client has brought, or this VM has had before it was reset. */
+static const char *
+check_given(struct vm *v, const struct step *st)
+{
+	int fd = fdlist_get(&v->fds, st->kind, 0, 0);
+
+	return fd == -1 ? NULL : st->check(v, fd);
+}
+
 void
 vm_open_files(struct vm *v)
 {
 	const struct step *st;
+	const char *why;
 
 	for (; v->open_step < NSTEPS; v->open_step++) {
 		st = &steps[v->open_step];
-		if (step_path(v->run, st) == NULL ||
-		    fdlist_get(&v->fds, st->kind, 0, 0) != -1)
+		if (step_path(v->run, st) == NULL)
 			continue;
-		if (open_step(v, st) == -1)
-			failed(v, st, strerror(errno));
-		return;
+		if (fdlist_get(&v->fds, st->kind, 0, 0) == -1) {
+			if (open_step(v, st) == -1)
+				failed(v, st, strerror(errno));
+			return;
+		}
+		if ((why = check_given(v, st)) != NULL) {
+			failed(v, st, why);
+			return;
+		}
 	}
 	if (fdlist_get(&v->fds, FD_BOOT, 0, 0) == -1)
 		vm_start_failed(v, VMERR_UNSUPPORTED,
 		    "no boot file: firmware is not supported yet%s",
 		    vm_where(v));
 	else
+		vm_open_disks(v);
+}
+
+/* All files but these are opened anew by the next run. */
+void
+vm_close_files(struct vm *v)
+{
+	struct fdent *e;
+	size_t i, n = 0;
+
+	for (i = 0; i < v->fds.n; i++) {
+		e = &v->fds.ents[i];
+		if (e->kind == FD_DISK || e->kind == FD_CDROM)
+			v->fds.ents[n++] = *e;
+		else
+			fd_close(&e->fd);
+	}
+	v->fds.n = n;
+}
+
+static int
+same_path(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Are the disks of the definition still those of the last run? */
+static int
+same_disks(const struct vm_spec *run, const struct vm_spec *spec)
+{
+	const struct disk_spec *r, *s;
+	uint32_t i;
+
+	if (run->ndisks != spec->ndisks || !same_path(run->cdrom, spec->cdrom))
+		return 0;
+	for (i = 0; i < run->ndisks; i++) {
+		r = &run->disks[i];
+		s = &spec->disks[i];
+		if (!same_path(r->path, s->path) || r->flags != s->flags ||
+		    (s->format != DISK_AUTO && s->format != r->format))
+			return 0;
+	}
+	return 1;
+}
+
+void
+vm_keep_disks(struct vm *v, struct vm_spec *next)
+{
+	uint32_t i;
+
+	if (v->run == NULL || !same_disks(v->run, next)) {
+		fdlist_close(&v->fds);
+		return;
+	}
+	for (i = 0; i < next->ndisks; i++) {
+		next->disks[i].format = v->run->disks[i].format;
+		next->disks[i].layers = v->run->disks[i].layers;
+		next->disks[i].qcow2 = v->run->disks[i].qcow2;
+	}
+}
+
+static size_t
+count(const struct fdlist *l, enum fd_kind kind)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		n += l->ents[i].kind == kind;
+	return n;
+}
+
+void
+vm_files_opened(struct vm *v, size_t over)
+{
+	size_t layers = count(&v->fds, FD_DISK) + over;
+	size_t queues = count(&v->fds, FD_TAP);
+	uint32_t i;
+
+	if (over == 0 && v->fds.n + OTHER_FDS <= VM_MAXFDS) {
 		vm_launch(v);
+		return;
+	}
+	/* Nothing of it is any good for another try. */
+	fdlist_close(&v->fds);
+	for (i = 0; i < v->run->ndisks; i++)
+		v->run->disks[i].layers = v->run->disks[i].qcow2 = 0;
+	vm_start_failed(v, VMERR_LIMIT,
+	    "too many files: %zu layers, %zu queues, limit %d%s", layers,
+	    queues, VM_MAXFDS, vm_where(v));
 }

@@ -5,10 +5,15 @@ PARENT_SRCS = \
 	vmd/parent/console.c \
 	vmd/parent/cred.c \
 	vmd/parent/ctl.c \
+	vmd/parent/disks.c \
 	vmd/parent/files.c \
+	vmd/parent/fuse.c \
+	vmd/parent/helper.c \
 	vmd/parent/ids.c \
+	vmd/parent/image.c \
 	vmd/parent/info.c \
 	vmd/parent/limit.c \
+	vmd/parent/lock.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
@@ -16,6 +21,7 @@ PARENT_SRCS = \
 	vmd/parent/pause.c \
 	vmd/parent/perm.c \
 	vmd/parent/pty.c \
+	vmd/parent/raws.c \
 	vmd/parent/reload.c \
 	vmd/parent/request.c \
 	vmd/parent/request_start.c \
@@ -31,11 +37,14 @@ PARENT_SRCS = \
 	vmd/parent/vms.c
 
 UNIT += opener_test
-opener_test_SRCS = vmd/parent/rootsafe.c lib/util/fdlist.c
+opener_test_SRCS = \
+	vmd/parent/fuse.c vmd/parent/rootsafe.c lib/util/fdlist.c
 
 UNIT += opener_proc_test
 opener_proc_test_SRCS = \
 	vmd/parent/cred.c \
+	vmd/parent/fuse.c \
+	vmd/parent/helper.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
@@ -45,8 +54,36 @@ opener_proc_test_SRCS = \
 	proc/peer.c proc/proc.c proc/spawn.c
 opener_proc_test_LIBS = -lbsd -levent_core
 
+# With opener and image as processes.
+UNIT += disks_test
+disks_test_SRCS = \
+	vmd/parent/cred.c \
+	vmd/parent/disks.c \
+	vmd/parent/files.c \
+	vmd/parent/fuse.c \
+	vmd/parent/helper.c \
+	vmd/parent/image.c \
+	vmd/parent/lock.c \
+	vmd/parent/open.c \
+	vmd/parent/open_msg.c \
+	vmd/parent/opener.c \
+	vmd/parent/perm.c \
+	vmd/parent/raws.c \
+	vmd/parent/rootsafe.c \
+	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
+	$(SANDBOX_SRCS) $(PROC_SRCS)
+disks_test_LIBS = -lbsd -levent_core
+
+UNIT += opener_fuse_test
+opener_fuse_test_SRCS = $(opener_proc_test_SRCS) $(SANDBOX_SRCS)
+opener_fuse_test_LIBS = -lbsd -levent_core
+
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
+
+UNIT += raws_test
+raws_test_SRCS = vmd/parent/raws.c lib/util/log.c
+raws_test_LIBS = -lbsd
 
 UNIT += restart_test
 restart_test_SRCS = vmd/parent/restart.c
@@ -68,6 +105,13 @@ PARENT_TEST_SRCS = \
 UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
 parent_badpeer_test_LIBS = -lbsd -levent_core
+
+UNIT += parent_disks_test
+parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
+parent_disks_test_LIBS = -lbsd -levent_core
+UNIT += parent_requests_test
+parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
+parent_requests_test_LIBS = -lbsd -levent_core
 
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 #include "lib/util/log.h"
 #include "vmd/parent/opener.h"
 #include "vmd/roles.h"
+
+#define FLUSH_MS 10000
 
 /* For good: real, effective and saved, and all groups. */
 static int
@@ -57,14 +60,14 @@ open_as(const struct open_msg *m)
 	if (m->how == OPEN_APPEND)
 		return open(m->path, flags | O_WRONLY | O_APPEND | O_CREAT,
 		    0600);
-	return open(m->path, flags | O_RDONLY);
+	return open(m->path, flags | (m->how == OPEN_RDWR ? O_RDWR : O_RDONLY));
 }
 
 /* The descriptor, or -1 with a text in `why'. */
 static int
 open_one(const struct open_msg *m, char *why, size_t len)
 {
-	int fd;
+	int fd, bad;
 
 	why[0] = '\0';
 	if (m->trusted) {
@@ -75,12 +78,20 @@ open_one(const struct open_msg *m, char *why, size_t len)
 		if (why[0] == '\0' || m->who->uid == 0)
 			goto fail;
 	}
-	if ((fd = open_as(m)) != -1)
-		return fd;
 	why[0] = '\0';
+	if ((fd = open_as(m)) != -1) {
+		if ((bad = open_is_users(fd)) == 0)
+			return fd;
+		if (bad == 1)
+			snprintf(why, len, "is on a file system of a user");
+		fd_close(&fd);
+	}
 fail:
 	if (why[0] == '\0')
-		strncat(why, strerror(errno), len - 1);
+		strncat(why,
+		    errno == EINVAL ? "not a regular file or block device" :
+				      strerror(errno),
+		    len - 1);
 	return -1;
 }
 
@@ -104,7 +115,7 @@ opener_open_request(struct peer *p, struct msg *m)
 	    vmop_result_put(b, &r) == -1)
 		_exit(1);
 	if (peer_send(p, IMSG_OPEN_RESPONSE, m->hdr, b, &fd, fd != -1) == -1 ||
-	    peer_flush(p, OPEN_TIMEOUT * 1000) == -1)
+	    peer_flush(p, FLUSH_MS) == -1)
 		_exit(1);
 	_exit(0);
 }

@@ -15,6 +15,7 @@
 
 enum open_how {
 	OPEN_READ,
+	OPEN_RDWR,
 	OPEN_APPEND, /* made with mode 0600 if it is not there */
 	OPEN_HOW_MAX
 };
@@ -43,6 +44,12 @@ void open_msg_fini(struct open_msg *m);
  */
 int open_rootsafe(const char *path, enum open_how how, char *why, size_t len);
 
+/*
+ * Is `fd' (O_PATH will do) on a file system that somebody other than root
+ * serves?  1, 0, or -1 with errno.  May take as long as that one likes.
+ */
+int open_is_users(int fd);
+
 /* --- the parent's side ------------------------------------------------- */
 
 struct parent;
@@ -53,8 +60,6 @@ struct opening;
  * gone afterwards.
  */
 typedef void (*open_done)(void *arg, int fd, const char *why);
-
-#define OPEN_TIMEOUT 10 /* seconds */
 
 /* Start a process that opens.  NULL with errno; `m' stays the caller's. */
 struct opening *open_start(struct parent *p, const struct open_msg *m,

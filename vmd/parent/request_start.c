@@ -53,6 +53,7 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
     struct vm **v, const char **why)
 {
 	struct vm_spec *spec;
+	uint32_t i;
 
 	*why = vmerr_text(VMERR_NOTFOUND);
 	if (s->given == 0)
@@ -69,6 +70,8 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 	spec->id = 0;
 	spec->generation = 0;
 	spec->flags &= VMF_OVERCOMMIT;
+	for (i = 0; i < spec->ndisks; i++)
+		spec->disks[i].layers = spec->disks[i].qcow2 = 0;
 	free(spec->console_log);
 	spec->console_log = NULL;
 	free(spec->file);
@@ -89,10 +92,6 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 static const char *
 not_yet(uint32_t given)
 {
-	if (given & VMGIVEN_DISKS)
-		return "-d: disks are not supported yet";
-	if (given & VMGIVEN_CDROM)
-		return "-r: CD-ROMs are not supported yet";
 	if (given & VMGIVEN_NICS)
 		return "-i, -L, -n: network interfaces are not supported yet";
 	if (given & VMGIVEN_INSTANCE)
@@ -108,9 +107,12 @@ known(const struct vm *v, const struct cred *c, const struct vm_spec *s,
 	*why = vmerr_text(VMERR_PERM);
 	if (vm_may_operate(v, c) != VMERR_OK)
 		return VMERR_PERM;
+	*why = "is still being stopped";
+	if (v->state == VMS_STOPPING)
+		return VMERR_BUSY;
 	*why = vmerr_text(VMERR_RUNNING);
 	if (vm_is_up(v))
-		return v->state == VMS_STOPPING ? VMERR_BUSY : VMERR_RUNNING;
+		return VMERR_RUNNING;
 	*why = "exists already, with other settings";
 	if (s->given & GIVEN_FIXED)
 		return VMERR_EXISTS;
@@ -126,11 +128,7 @@ prepare(struct vm *v, const struct cred *c, struct vm_spec *s,
 	struct vm_spec *run;
 	struct cred *cred;
 
-	if (v->next != NULL) {
-		vm_spec_free(v->spec);
-		v->spec = v->next;
-		v->next = NULL;
-	}
+	vm_take_next(v);
 	if ((run = vm_spec_copy(v->spec)) == NULL)
 		return -1;
 	if ((cred = cred_copy(c)) == NULL) {
@@ -161,7 +159,7 @@ start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
 
 	if ((why = not_yet(s->given)) != NULL)
 		e = VMERR_UNSUPPORTED;
-	else if ((e = vm_check_files(fds, &why)) == VMERR_OK) {
+	else if ((e = vm_check_files(fds, s, &why)) == VMERR_OK) {
 		if ((v = vm_find(p, s->name)) != NULL)
 			e = known(v, c, s, &why);
 		else

@@ -39,10 +39,18 @@ unsafe(struct walk *w, const char *name, const char *text)
 static int
 check(struct walk *w, int fd, const char *name, struct stat *st)
 {
-	int others;
+	int others, users;
 
-	if (fstat(fd, st) == -1)
+	if ((users = open_is_users(fd)) == -1 || fstat(fd, st) == -1)
 		return -1;
+	if (users)
+		return unsafe(w, name, "is on a file system of a user");
+	/* Nothing that a guest can have, whoever it belongs to. */
+	if (S_ISCHR(st->st_mode) || S_ISFIFO(st->st_mode) ||
+	    S_ISSOCK(st->st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (st->st_uid != 0)
 		return unsafe(w, name, "does not belong to root");
 	if (S_ISLNK(st->st_mode))
@@ -133,14 +141,13 @@ reopen(struct walk *w, int fd, const char *name, enum open_how how,
 	char proc[64];
 	int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
-		errno = EINVAL;
-		return -1;
-	}
 	/* A hard link to a file of root's, made by somebody else. */
 	if (w->sticky && st->st_nlink > 1)
 		return unsafe(w, name, "has several names");
-	flags |= how == OPEN_APPEND ? O_WRONLY | O_APPEND : O_RDONLY;
+	if (how == OPEN_APPEND)
+		flags |= O_WRONLY | O_APPEND;
+	else
+		flags |= how == OPEN_RDWR ? O_RDWR : O_RDONLY;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	return open(proc, flags);
 }

@@ -17,6 +17,7 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "lib/util/scaled.h"
+#include "vmd/parent/files.h"
 #include "vmd/parent/limit.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
@@ -31,10 +32,6 @@ vm_unsupported(const struct vm_spec *s)
 		return "needs AMD SEV, not supported";
 	if (s->parent != NULL || s->given & VMGIVEN_INSTANCE)
 		return "instances are not supported yet";
-	if (s->ndisks > 0)
-		return "disks are not supported yet";
-	if (s->cdrom != NULL)
-		return "CD-ROMs are not supported yet";
 	if (s->nnics > 0 || s->min_nics > 0)
 		return "network interfaces are not supported yet";
 	if (s->bootdev == BOOTDEV_NET)
@@ -137,21 +134,21 @@ vm_start(struct vm *v, const struct msg_hdr *hdr)
 void
 vm_start_self(struct vm *v)
 {
-	if (v->next != NULL) {
-		vm_spec_free(v->spec);
-		v->spec = v->next;
-		v->next = NULL;
-	}
+	struct vm_spec *run;
+
+	vm_take_next(v);
 	cred_free(v->cred);
 	v->cred = NULL;
 	v->run_uid = v->spec->uid;
 	v->given = 0;
-	fdlist_close(&v->fds);
-	vm_spec_free(v->run);
-	if ((v->run = vm_spec_copy(v->spec)) == NULL)
+	if ((run = vm_spec_copy(v->spec)) == NULL) {
 		log_warn("%s: cannot start", v->spec->name);
-	else
-		vm_start(v, NULL);
+		return;
+	}
+	vm_keep_disks(v, run);
+	vm_spec_free(v->run);
+	v->run = run;
+	vm_start(v, NULL);
 }
 
 /* Everything vmm needs, in one message; the request id is ours. */
@@ -195,7 +192,7 @@ launch_late(int fd, short ev, void *arg)
 
 	log_warnx("%s: not up in time", v->spec->name);
 	vm_timer_clear(v);
-	v->start_req = 0;
+	/* vmm still answers it by its number, and that is the VM's end. */
 	if (r != NULL)
 		request_fail(v->parent, r, VMERR_TIMEOUT, "not up in time");
 	vm_stop(v, 1, NULL);
@@ -236,15 +233,15 @@ vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
 	struct parent *p = v->parent;
 	struct request *r = request_find(p, v->start_req);
 	struct vmop_result res = { .err = e, .id = v->spec->id };
-	char *text = NULL;
+	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = NULL;
+	text = text_of(fmt, ap);
 	va_end(ap);
-	log_warnx("%s: not started: %s", v->spec->name,
-	    text == NULL ? vmerr_text(e) : text);
+	if (r == NULL || r->hdr.reqid == 0 || client_may_log(p))
+		log_warnx("%s: not started: %s", v->spec->name,
+		    text == NULL ? vmerr_text(e) : text);
 	free(v->error);
 	v->error = text;
 	v->start_req = 0;

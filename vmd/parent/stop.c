@@ -9,6 +9,7 @@
 
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
+#include "vmd/parent/files.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -158,11 +159,8 @@ settle(struct vm *v)
 	v->run_uid = 0;
 	if (!v->from_config)
 		vm_free(v);
-	else if (v->next != NULL) {
-		vm_spec_free(v->spec);
-		v->spec = v->next;
-		v->next = NULL;
-	}
+	else
+		vm_take_next(v);
 	reset_check(p);
 	shutdown_check(p);
 }
@@ -195,7 +193,7 @@ after(struct vm *v, enum vmexit exit)
 		vm_start(v, NULL);
 	} else if (how == RESTART_LATER) {
 		vm_tty_close(v);
-		fdlist_close(&v->fds);
+		vm_close_files(v);
 		restart_later(v,
 		    restart_delay(&v->restart,
 			v->started_ms == 0 ? 0 : now_ms() - v->started_ms));
@@ -227,6 +225,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	vm_timer_clear(v);
 	open_cancel(v->opening);
 	v->opening = NULL;
+	vm_disks_cancel(v);
 	free(v->exit_text);
 	v->exit_text = NULL;
 	if (text != NULL && text[0] != '\0' &&

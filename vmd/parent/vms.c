@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/files.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -46,6 +47,35 @@ vm_assign_id(struct vm *v)
 	v->spec->id = ids_assign(p->ids, v->spec->name, v->want_id,
 	    v->from_config, id_used, p);
 	return v->spec->id == 0 ? -1 : 0;
+}
+
+int
+vm_has_next(const struct vm *v)
+{
+	return v->next != NULL ||
+	    (v->want_id != 0 && v->want_id != v->spec->id);
+}
+
+void
+vm_take_next(struct vm *v)
+{
+	uint32_t old = v->spec->id;
+
+	if (v->next != NULL) {
+		vm_spec_free(v->spec);
+		v->spec = v->next;
+		v->next = NULL;
+	}
+	v->spec->id = old;
+	if (v->want_id == 0 || v->want_id == old)
+		return;
+	if (vm_assign_id(v) == -1) {
+		log_warnx("%s: id %u is taken, keeps %u", v->spec->name,
+		    v->want_id, old);
+		v->spec->id = old;
+	} else if (ids_save(v->parent->ids) == -1) {
+		log_warn("cannot save ids");
+	}
 }
 
 static struct ibuf *
@@ -85,6 +115,7 @@ vm_free(struct vm *v)
 	TAILQ_REMOVE(&v->parent->vms, v, entry);
 	ids_release(v->parent->ids, v->spec->name);
 	open_cancel(v->opening);
+	vm_disks_cancel(v);
 	vm_timer_clear(v);
 	vm_tty_close(v);
 	fd_close(&v->ring);

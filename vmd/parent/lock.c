@@ -1,0 +1,125 @@
+/*
+ * What may be a disk, and who has it: whole-file locks of the open file
+ * description (F_OFD_SETLK), which go with the descriptor through all
+ * processes, exclude other programs that lock images and are gone when the
+ * last duplicate is closed.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmd/parent/image.h"
+#include "vmd/parent/parent.h"
+
+#define SECTOR 512
+
+/* NULL, or why it is no file for a disk of `v'. */
+static const char *
+unfit_kind(const struct vm *v, const struct stat *st)
+{
+	if (S_ISREG(st->st_mode))
+		return NULL;
+	if (S_ISBLK(st->st_mode))
+		return v->spec->uid == 0 ?
+		    NULL :
+		    "a block device, which only VMs of root may have";
+	if (S_ISDIR(st->st_mode))
+		return "is a directory";
+	if (S_ISFIFO(st->st_mode))
+		return "is a FIFO";
+	return "not a regular file or block device";
+}
+
+const char *
+image_unfit(const struct vm *v, int fd, int writable)
+{
+	struct stat st;
+	const char *why;
+	int flags, mode;
+
+	if ((flags = fcntl(fd, F_GETFL)) == -1 || fstat(fd, &st) == -1)
+		return strerror(errno);
+	if ((why = unfit_kind(v, &st)) != NULL)
+		return why;
+	mode = flags & O_ACCMODE;
+	if (flags & O_PATH || mode == O_WRONLY)
+		return "not open for reading";
+	if (writable && mode != O_RDWR)
+		return "not open for writing";
+	/* One that a client has opened may append, or never wait. */
+	if (fcntl(fd, F_SETFL, 0) == -1)
+		return strerror(errno);
+	if (S_ISBLK(st.st_mode))
+		st.st_size = lseek(fd, 0, SEEK_END);
+	if (st.st_size < SECTOR)
+		return st.st_size <= 0 ? "is empty" : "shorter than a sector";
+	return NULL;
+}
+
+static int
+same_file(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static int
+has_file(const struct vm *v, const struct stat *st)
+{
+	const struct fdent *e;
+	struct stat have;
+	size_t i;
+
+	for (i = 0; i < v->fds.n; i++) {
+		e = &v->fds.ents[i];
+		if ((e->kind == FD_DISK || e->kind == FD_CDROM) &&
+		    fstat(e->fd, &have) == 0 && same_file(st, &have))
+			return 1;
+	}
+	return 0;
+}
+
+/* Who has a lock that we cannot have?  The kernel does not tell. */
+static const char *
+holder(const struct vm *v, int fd)
+{
+	static char text[VM_NAME_MAX + 32];
+	const struct vm *o;
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return strerror(errno);
+	TAILQ_FOREACH(o, &v->parent->vms, entry) {
+		if (!has_file(o, &st))
+			continue;
+		errno = EBUSY;
+		if (o == v)
+			return "used by another disk of this VM";
+		snprintf(text, sizeof(text), "locked by vm %s", o->spec->name);
+		return text;
+	}
+	errno = EAGAIN;
+	return "locked by another program";
+}
+
+const char *
+image_lock(const struct vm *v, int fd, int writable)
+{
+	static char text[128];
+	struct flock fl = {
+		.l_type = writable ? F_WRLCK : F_RDLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
+		return NULL;
+	if (errno == EAGAIN || errno == EACCES)
+		return holder(v, fd);
+	snprintf(text, sizeof(text), "cannot be locked: %s", strerror(errno));
+	return text;
+}
