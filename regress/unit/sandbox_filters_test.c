@@ -101,6 +101,15 @@ static const struct call calls[] = {
 	{ "opener", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },
 	{ "opener", SYS_clone, 0, 0, 0, DENIED, "56 (clone)" },
 	{ "opener", SYS_mount, 0, PATH, 0, DENIED, "system call 165" },
+	/* offline: images, by descriptors it has */
+	{ "offline", SYS_pread64, -1, 0, 0, EBADF, NULL },
+	{ "offline", SYS_pwrite64, -1, 0, 0, EBADF, NULL },
+	{ "offline", SYS_openat, AT_FDCWD, PATH, 0, DENIED, "257" },
+	{ "offline", SYS_socket, AF_UNIX, SOCK_STREAM, 0, DENIED, "41" },
+	{ "offline", SYS_unlink, PATH, 0, 0, DENIED, "system call 87" },
+	{ "offline", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },
+	{ "offline", SYS_clone, 0, 0, 0, DENIED, "56 (clone)" },
+	{ "offline", SYS_linkat, 0, 0, 0, DENIED, "system call 265" },
 };
 /* clang-format on */
 
@@ -257,7 +266,7 @@ test_sizes(void **state)
 	} limits[] = {
 		{ "control", 35 },
 		{ "image", 32 },
-		{ "offline", 45 },
+		{ "offline", 20 },
 		{ "opener", 50 },
 		{ "parent", 190 },
 		{ "priv", 30 },
