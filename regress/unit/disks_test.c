@@ -462,7 +462,7 @@ made_by_qemu_img(void **state)
 	assert_string_equal(start(v), "");
 	forget(v);
 	assert_int_equal(qemu_img("create -q -f qcow2 --object "
-				  "secret,id=s,data=x -o encrypt.format=luks,"
+				  "secret,id=s,data=x -o encrypt.format=aes,"
 				  "encrypt.key-secret=s q3 1M"),
 	    0);
 	start_one("q3", 0);
