@@ -113,11 +113,14 @@ proc_init(const struct proc_args *a)
 static void
 up_closed(struct peer *p, const char *why)
 {
-	if (why != NULL) {
-		log_set_sink(NULL, NULL);
-		_exit(1);
+	if (why == NULL)
+		_exit(0);
+	/* What was said before, and why: by hand, the peer takes no more. */
+	if (peer_flush(p, FLUSH_MS) == 0) {
+		up = NULL;
+		log_warnx("%s: %s, ended", peer_name(p), why);
 	}
-	_exit(0);
+	_exit(1);
 }
 
 struct peer *

@@ -119,14 +119,69 @@ static void __attribute__((noreturn)) child_main(const struct plan *pl)
 }
 
 /*
+ * In a process of its own, for who has entered a pid namespace never leaves
+ * it again: make the child there, as a child of our parent, and tell its
+ * pid, or a negative errno.  Returns in the child only.
+ */
+static void
+clone_inside(int flags, int pidns, int tell)
+{
+	struct clone_args ca = {
+		.flags = (uint64_t)(unsigned int)flags | CLONE_PARENT,
+	};
+	long pid = -1;
+
+	if (setns(pidns, CLONE_NEWPID) == 0 &&
+	    (pid = syscall(SYS_clone3, &ca, sizeof(ca))) == 0)
+		return;
+	if (pid == -1)
+		pid = -errno;
+	_exit(write(tell, &pid, sizeof(pid)) == (ssize_t)sizeof(pid) ? 0 : 1);
+}
+
+/* As clone_child(), by way of a process that goes at once. */
+static pid_t
+clone_via(const struct spawn *s, int *pidfd, pid_t *lost)
+{
+	int tell[2];
+	long pid = -ECHILD;
+	pid_t via;
+
+	if (pipe2(tell, O_CLOEXEC) == -1)
+		return -1;
+	if ((via = fork()) == 0) {
+		clone_inside(s->flags, s->pidns, tell[1]);
+		return 0;
+	}
+	fd_close(&tell[1]);
+	if (via == -1)
+		pid = -errno;
+	else if (read(tell[0], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+		pid = -ECHILD;
+	fd_close(&tell[0]);
+	while (via != -1 && waitpid(via, NULL, 0) == -1 && errno == EINTR)
+		;
+	if (pid < 0) {
+		errno = (int)-pid;
+		return -1;
+	}
+	/* Ours and not reaped: the number is still its own. */
+	if ((*pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0)) != -1)
+		return (pid_t)pid;
+	/* It ends when its pipe does, and is reaped then. */
+	*lost = (pid_t)pid;
+	return -1;
+}
+
+/*
  * All signals are blocked in the new process: our handlers, which it has
  * until reset_signals(), would speak to our event loop.
  */
 static pid_t
-clone_child(int flags, int *pidfd)
+clone_child(const struct spawn *s, int *pidfd, pid_t *lost)
 {
 	struct clone_args ca = {
-		.flags = (uint64_t)(unsigned int)flags | CLONE_PIDFD,
+		.flags = (uint64_t)(unsigned int)s->flags | CLONE_PIDFD,
 		.pidfd = (uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 	};
@@ -136,7 +191,11 @@ clone_child(int flags, int *pidfd)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
-	if ((pid = (pid_t)syscall(SYS_clone3, &ca, sizeof(ca))) == 0)
+	if (s->pidns > 0)
+		pid = clone_via(s, pidfd, lost);
+	else
+		pid = (pid_t)syscall(SYS_clone3, &ca, sizeof(ca));
+	if (pid == 0)
 		return 0;
 	saved_errno = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
@@ -178,7 +237,7 @@ spawn(const struct spawn *s, int *pidfd)
 {
 	struct plan pl = { .s = s };
 	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, e = 0;
-	pid_t pid = -1;
+	pid_t pid = -1, lost = -1;
 
 	*pidfd = -1;
 	if (s->nfds > SPAWN_MAXFDS) {
@@ -191,7 +250,7 @@ spawn(const struct spawn *s, int *pidfd)
 		goto out;
 	pl.go = go[0];
 	pl.report = report[1];
-	if ((pid = clone_child(s->flags, pidfd)) == 0) {
+	if ((pid = clone_child(s, pidfd, &lost)) == 0) {
 		close(go[1]);
 		child_main(&pl);
 	}
@@ -213,6 +272,8 @@ out:
 	fd_close(&go[1]);
 	fd_close(&report[0]);
 	fd_close(&report[1]);
+	while (lost != -1 && waitpid(lost, NULL, 0) == -1 && errno == EINTR)
+		;
 	free(pl.argv);
 	return pid;
 }

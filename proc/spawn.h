@@ -19,6 +19,11 @@ struct spawn {
 	int keep_stdio;
 	int flags; /* CLONE_NEW* for the child, 0 if none */
 	/*
+	 * pidfd of a process whose pid namespace the child is to be in, 0:
+	 * ours.  The child is the caller's own all the same.
+	 */
+	int pidns;
+	/*
 	 * Run in the parent after the clone, while the child waits: to write
 	 * id maps.  -1 with errno ends the child.  May be NULL.
 	 */

@@ -277,6 +277,7 @@ has_result(uint32_t type)
 	switch (type) {
 	case IMSG_CTL_OK:
 	case IMSG_CTL_FAIL:
+	case IMSG_CTL_BREAK_RESPONSE:
 	case IMSG_CTL_CONSOLE_RESPONSE:
 	case IMSG_VMDOP_START_VM_RESPONSE:
 	case IMSG_VMDOP_TERMINATE_VM_RESPONSE:

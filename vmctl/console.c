@@ -28,6 +28,8 @@
 #define INPUT_SIZE 4096
 
 struct console {
+	struct vmctl *ctl;
+	char *name;
 	int sock;
 	int readonly;
 	int stdin_open;
@@ -36,6 +38,10 @@ struct console {
 	struct termios saved;
 	sigset_t unblocked;
 	struct escape esc;
+	int breaking;		/* a BREAK follows what is in `in' */
+	char typed[INPUT_SIZE]; /* not yet filtered */
+	size_t typed_start;
+	size_t typed_end;
 	char in[2 * INPUT_SIZE]; /* for the guest */
 	size_t in_start;
 	size_t in_end;
@@ -167,19 +173,18 @@ static void
 help(void)
 {
 	fprintf(stderr,
-	    "\r\n~.\tleave\r\n~~\tsend one tilde\r\n"
+	    "\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
+	    "~~\tsend one tilde\r\n"
 	    "~?\tthis list\r\n");
 }
 
-/* Typed. */
+/* Typed, when all of the last was filtered. */
 static enum outcome
 input(struct console *c)
 {
-	enum esc_event ev;
-	char buf[INPUT_SIZE];
 	ssize_t n;
 
-	n = read(STDIN_FILENO, buf, sizeof(buf));
+	n = read(STDIN_FILENO, c->typed, sizeof(c->typed));
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
 		return OUT_GO;
 	if (n <= 0) {
@@ -188,13 +193,51 @@ input(struct console *c)
 		/* A terminal that is gone has nobody before it. */
 		return c->raw ? OUT_LEFT : OUT_GO;
 	}
+	c->typed_start = 0;
+	c->typed_end = (size_t)n;
+	return OUT_GO;
+}
+
+/* Up to the next escape that means more than bytes. */
+static enum outcome
+filter(struct console *c)
+{
+	enum esc_event ev;
+	size_t used;
+
 	c->in_start = 0;
-	ev = escape_filter(&c->esc, buf, (size_t)n, c->in, &c->in_end);
+	ev = escape_filter(&c->esc, c->typed + c->typed_start,
+	    c->typed_end - c->typed_start, c->in, &c->in_end, &used);
+	c->typed_start += used;
 	if (c->readonly)
 		c->in_end = 0;
 	if (ev == ESC_HELP)
 		help();
+	c->breaking = ev == ESC_BREAK && !c->readonly;
 	return ev == ESC_LEAVE ? OUT_LEFT : OUT_GO;
+}
+
+/*
+ * There is no BREAK in a socket: the daemon is asked for it.  What was typed
+ * after it is sent when it was answered.
+ */
+static void
+send_break(struct console *c)
+{
+	struct vmop_id op = { .name = c->name };
+	struct vmop_result r;
+	char *s;
+
+	c->breaking = 0;
+	if (client_ask(c->ctl, IMSG_CTL_BREAK, &op, NULL, &r) == ST_DONE) {
+		if (r.err != VMERR_OK) {
+			s = result_text(&r);
+			fprintf(stderr, "\r\nBREAK: %s\r\n", s);
+			free(s);
+		}
+		vmop_result_fini(&r);
+	}
+	client_close(c->ctl);
 }
 
 /* To the guest, what it takes now. */
@@ -221,6 +264,12 @@ pump(struct console *c)
 
 	while (o == OUT_GO) {
 		pending = c->in_start < c->in_end;
+		if (!pending && c->breaking)
+			send_break(c);
+		if (!pending && c->typed_start < c->typed_end) {
+			o = filter(c);
+			continue;
+		}
 		p[0].fd = c->sock;
 		p[0].events = (short)(POLLIN | (pending ? POLLOUT : 0));
 		p[1].fd = c->stdin_open && !pending ? STDIN_FILENO : -1;
@@ -391,12 +440,18 @@ serve(struct vmctl *ctl, struct console *c, char *name, uint32_t flags, int pid)
 int
 console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 {
-	struct console c = { .sock = -1, .stdin_open = 1, .esc.bol = 1 };
+	struct console c = {
+		.ctl = ctl,
+		.sock = -1,
+		.stdin_open = 1,
+		.esc.bol = 1,
+	};
 	char *copy, *s;
 	int pid, rc;
 
 	if ((copy = strdup(name)) == NULL)
 		return ST_FAILED;
+	c.name = copy;
 	c.readonly = (flags & VMOP_READONLY) != 0;
 	flags |= VMOP_HISTORY;
 	pid = process(ctl, name);

@@ -7,24 +7,36 @@
 
 #define CTRL_D 4
 
+static enum esc_event
+command(char c)
+{
+	switch (c) {
+	case '.':
+	case CTRL_D:
+		return ESC_LEAVE;
+	case '#':
+		return ESC_BREAK;
+	case '?':
+		return ESC_HELP;
+	default:
+		return ESC_NONE;
+	}
+}
+
 enum esc_event
 escape_filter(struct escape *e, const char *in, size_t len, char *out,
-    size_t *outlen)
+    size_t *outlen, size_t *used)
 {
-	enum esc_event ev = ESC_NONE;
+	enum esc_event ev = ESC_NONE, which;
 	size_t i, n = 0;
 	char c;
 
-	for (i = 0; i < len; i++) {
-		c = in[i];
+	for (i = 0; i < len && ev < ESC_BREAK;) {
+		c = in[i++];
 		if (e->tilde) {
 			e->tilde = 0;
-			if (c == '.' || c == CTRL_D) {
-				*outlen = n;
-				return ESC_LEAVE;
-			}
-			if (c == '?') {
-				ev = ESC_HELP;
+			if ((which = command(c)) != ESC_NONE) {
+				ev = which;
 				continue;
 			}
 			out[n++] = '~';
@@ -40,5 +52,6 @@ escape_filter(struct escape *e, const char *in, size_t len, char *out,
 		e->bol = c == '\r' || c == '\n';
 	}
 	*outlen = n;
+	*used = i;
 	return ev;
 }

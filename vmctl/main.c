@@ -16,6 +16,8 @@
 /* clang-format off */
 const struct cmd commands[] = {
 	{ "console", "fr",	"[-fr] id | name",		cmd_console },
+	{ "create",  "b:i:js:",	"[-j] [-b base | -i disk] [-s size] disk", cmd_create },
+	{ "disk",    "jr",	"[-j] info file | check [-r] file", cmd_disk },
 	{ "host",    "j",	"[-j]",				cmd_host },
 	{ "load",    "",	"file",				cmd_load },
 	{ "log",     "",	"brief | verbose",		cmd_log },

@@ -1,7 +1,13 @@
 # vmctl: the control program.
 VMCTL_CMD_SRCS = \
 	vmctl/client.c \
+	vmctl/cmd_create.c \
 	vmctl/cmd_ctl.c \
+	vmctl/cmd_disk.c \
+	vmctl/cmd_disk_child.c \
+	vmctl/cmd_disk_open.c \
+	vmctl/cmd_disk_proc.c \
+	vmctl/cmd_disk_wire.c \
 	vmctl/cmd_host.c \
 	vmctl/cmd_pause.c \
 	vmctl/cmd_start.c \
@@ -18,10 +24,12 @@ VMCTL_SRCS = \
 	$(IMSG_SRCS) \
 	$(UTIL_SRCS) \
 	$(PROTO_SRCS) \
+	$(IMAGE_SRCS) \
+	$(SANDBOX_SRCS) \
 	$(VMM_HOST_SRCS)
 
-VMCTL_OBJS = $(VMCTL_SRCS:%.c=$(B)/obj/%.o)
-VMCTL_LIBS = -lbsd -ljansson
+VMCTL_OBJS = $(patsubst %.c,$(B)/obj/%.o,$(VMCTL_SRCS))
+VMCTL_LIBS = -lbsd -ljansson $(IMAGE_LIBS)
 
 $(B)/vmctl: $$(VMCTL_OBJS)
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(VMCTL_LIBS)
@@ -29,9 +37,14 @@ $(B)/vmctl: $$(VMCTL_OBJS)
 all: $(B)/vmctl
 
 VMCTL_TEST_SRCS = $(VMCTL_CMD_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
-	$(VMM_HOST_SRCS)
+	$(IMAGE_SRCS) $(SANDBOX_SRCS) $(VMM_HOST_SRCS)
 UNIT += vmctl_test vmctl_console_test
 vmctl_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_test_LIBS = $(VMCTL_LIBS)
 vmctl_console_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_console_test_LIBS = $(VMCTL_LIBS)
+
+UNIT += vmctl_newfile_test
+vmctl_newfile_test_SRCS = vmctl/cmd_disk_open.c lib/disk/qcow2_hdr.c \
+	lib/util/fdlist.c
+vmctl_newfile_test_LIBS = -Wl,--wrap=open -Wl,--wrap=renameat2

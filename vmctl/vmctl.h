@@ -68,6 +68,8 @@ int next_opt(struct vmctl *ctl, int argc, char **argv);
 const char *one_operand(int argc, char **argv);
 
 int cmd_console(struct vmctl *ctl, int argc, char **argv);
+int cmd_create(struct vmctl *ctl, int argc, char **argv);
+int cmd_disk(struct vmctl *ctl, int argc, char **argv);
 int cmd_host(struct vmctl *ctl, int argc, char **argv);
 int cmd_load(struct vmctl *ctl, int argc, char **argv);
 int cmd_log(struct vmctl *ctl, int argc, char **argv);
@@ -171,6 +173,7 @@ int console_run(struct vmctl *ctl, const char *name, uint32_t flags);
 enum esc_event {
 	ESC_NONE,
 	ESC_HELP,
+	ESC_BREAK,
 	ESC_LEAVE
 };
 struct escape {
@@ -179,10 +182,10 @@ struct escape {
 };
 /*
  * Copy typed bytes from `in' to `out' (room for 2 * len) without escapes;
- * `*outlen' gets the count.  Returns the last event; after ESC_LEAVE the
- * rest of `in' is dropped.
+ * `*outlen' gets the count.  Returns the last event; at ESC_LEAVE and
+ * ESC_BREAK it stops and `*used' gets what it took of `in'.
  */
 enum esc_event escape_filter(struct escape *e, const char *in, size_t len,
-    char *out, size_t *outlen);
+    char *out, size_t *outlen, size_t *used);
 
 #endif

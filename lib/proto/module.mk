@@ -1,4 +1,5 @@
 PROTO_SRCS = \
+	lib/proto/devmsg.c \
 	lib/proto/imginfo.c \
 	lib/proto/msg.c \
 	lib/proto/vmerr.c \
@@ -6,7 +7,9 @@ PROTO_SRCS = \
 	lib/proto/vmspec.c \
 	lib/proto/wire.c
 
-PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c
+PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c \
+	lib/util/gmem.c
+
 UNIT += imginfo_test
 imginfo_test_SRCS = $(PROTO_TEST_SRCS)
 

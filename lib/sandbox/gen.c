@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <seccomp.h>
 
 #include "lib/sandbox/filter.h"
@@ -39,46 +40,15 @@ struct rule {
 #define SB_IOCTL(v, why)	SB_CMD(ioctl, v, why)
 #define SB_ERRNO(n, e, why)	{ #n, SCMP_SYS(n), e, -1, 0, 0 },
 
-static const struct rule rules_vm[] = {
-#include "lib/sandbox/filter_vm.def"
-};
-static const struct rule rules_control[] = {
-#include "lib/sandbox/filter_control.def"
-};
-static const struct rule rules_image[] = {
-#include "lib/sandbox/filter_image.def"
-};
-static const struct rule rules_priv[] = {
-#include "lib/sandbox/filter_priv.def"
-};
-static const struct rule rules_vmm[] = {
-#include "lib/sandbox/filter_vmm.def"
-};
-static const struct rule rules_dev[] = {
-#include "lib/sandbox/filter_dev.def"
-};
-static const struct rule rules_opener[] = {
-#include "lib/sandbox/filter_opener.def"
-};
-static const struct rule rules_parent[] = {
-#include "lib/sandbox/filter_parent.def"
-};
+/* Made from the names of the tables: rules_NAME[] each, FILTERS of all. */
+#include "rules.h"
 
-#define FILTER(n)	{ #n, rules_##n, sizeof(rules_##n) / sizeof(rules_##n[0]) }
+#define FILTER(n)	{ #n, rules_##n, sizeof(rules_##n) / sizeof(rules_##n[0]) },
 static const struct {
 	const char *name;
 	const struct rule *rules;
 	size_t n;
-} filters[] = {
-	FILTER(vm),
-	FILTER(control),
-	FILTER(priv),
-	FILTER(image),
-	FILTER(vmm),
-	FILTER(dev),
-	FILTER(opener),
-	FILTER(parent),
-};
+} filters[] = { FILTERS };
 /* clang-format on */
 
 #define NFILTERS (sizeof(filters) / sizeof(filters[0]))

@@ -6,11 +6,20 @@ SANDBOX_SRCS = \
 	$(B)/gen/filters.c
 
 SANDBOX_DEFS = $(wildcard lib/sandbox/filter_*.def)
+# Parts of others have no filter of their own.
+SANDBOX_FILTERS = $(filter-out base device nofile, \
+	$(SANDBOX_DEFS:lib/sandbox/filter_%.def=%))
 
 # The filters are made here and embedded: no libseccomp at run time.
-$(B)/gen/filters.c: lib/sandbox/gen.c $(SANDBOX_DEFS)
+$(B)/gen/filters.c: lib/sandbox/gen.c lib/sandbox/module.mk $(SANDBOX_DEFS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -o $(B)/gen/filters lib/sandbox/gen.c \
+	$(Q)for f in $(SANDBOX_FILTERS); do \
+		echo "static const struct rule rules_$$f[] = {"; \
+		echo "#include \"lib/sandbox/filter_$$f.def\""; echo "};"; \
+	done >$(@D)/rules.h
+	$(Q)echo "#define FILTERS $$(printf 'FILTER(%s) ' $(SANDBOX_FILTERS))" \
+		>>$(@D)/rules.h
+	$(Q)$(CC) $(STD) $(WARN) $(CPPFLAGS) -I$(@D) -o $(B)/gen/filters lib/sandbox/gen.c \
 		-lseccomp
 	$(Q)$(B)/gen/filters >$@.tmp && mv $@.tmp $@
 

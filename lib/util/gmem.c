@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/util/gmem.h"
@@ -46,25 +47,56 @@ gmem_add(struct gmem *g, uint64_t gpa, uint64_t size, enum gmem_type type)
 	return 0;
 }
 
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static int
+map(struct gmem *g)
+{
+	void *p;
+
+	p = mmap(NULL, g->size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_NORESERVE, g->fd, 0);
+	if (p == MAP_FAILED)
+		return -1;
+	madvise(p, g->size, MADV_DONTDUMP);
+	g->base = p;
+	return 0;
+}
+
+int
+gmem_attach(struct gmem *g, int *fd)
+{
+	struct stat st;
+	int seals;
+
+	g->base = NULL;
+	g->fd = *fd;
+	*fd = -1;
+	if (fstat(g->fd, &st) == -1 ||
+	    (seals = fcntl(g->fd, F_GET_SEALS)) == -1)
+		goto fail;
+	/* One that shrinks would kill us with SIGBUS. */
+	if ((uint64_t)st.st_size != g->size || (seals & SEALS) != SEALS) {
+		errno = EINVAL;
+		goto fail;
+	}
+	if (map(g) == 0)
+		return 0;
+fail:
+	gmem_fini(g);
+	return -1;
+}
+
 int
 gmem_create(struct gmem *g)
 {
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	void *p;
-
 	g->base = NULL;
 	if ((g->fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING)) ==
 	    -1)
 		return -1;
 	if (ftruncate(g->fd, (off_t)g->size) == -1 ||
-	    fcntl(g->fd, F_ADD_SEALS, seals) == -1)
+	    fcntl(g->fd, F_ADD_SEALS, SEALS) == -1 || map(g) == -1)
 		goto fail;
-	p = mmap(NULL, g->size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_NORESERVE, g->fd, 0);
-	if (p == MAP_FAILED)
-		goto fail;
-	madvise(p, g->size, MADV_DONTDUMP);
-	g->base = p;
 	return 0;
 fail:
 	gmem_fini(g);

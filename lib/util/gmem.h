@@ -40,6 +40,11 @@ struct gmem {
 int gmem_add(struct gmem *g, uint64_t gpa, uint64_t size, enum gmem_type type);
 /* Make and map the sealed memfd.  0, or -1 with errno. */
 int gmem_create(struct gmem *g);
+/*
+ * Map the memory that another process has made, with the ranges added here;
+ * takes `*fd'.  0, or -1 with errno, EINVAL: not sealed, or of another size.
+ */
+int gmem_attach(struct gmem *g, int *fd);
 void gmem_fini(struct gmem *g);
 
 /*

@@ -188,6 +188,9 @@ def console(vmd):
         os.write(typing, b"from the tty ")
         os.close(typing)
         con.expect("FROM THE TTY")
+        # At the beginning of a line, and in the order it was typed.
+        con.send("x\r~#after")
+        con.expect("X\r<break>AFTER")
         con.send(".")
         con.expect("done")
         con.out.wait_eof()
@@ -377,8 +380,10 @@ vm "mine" { disable memory 64M boot "%(g)stick.elf" }
         more = other.dir + "/more.conf"
         with open(more, "w") as f:
             f.write("limit user nobody { vms 9 }\n"
-                    "limit user root { vms 1 }\n")
+                    "limit user root { vms 1 }\n"
+                    "staggered start parallel 1 delay 0\n")
         other.vmctl("load", more)
+        other.log.expect("global settings are not taken over")
         out = other.vmctl("start", "a", status=1)
         assert "vms: 1 allowed" in out, out
         out = other.vmctl("start", "-b", GUEST + "tick.elf", "-m", "64M",

@@ -1,1 +1,2 @@
 HOST_TESTS += regress/daemon/daemon.py
+HOST_TESTS += regress/daemon/cdrom.py

@@ -7,10 +7,13 @@ GUEST_PAYLOADS = \
 	pci \
 	reset \
 	rtc \
+	scsi \
 	smp \
 	tick \
 	timer \
 	uart \
+	virtio \
+	vmmci \
 	void
 
 GUEST_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding \
@@ -53,4 +56,6 @@ GUEST_TESTS += \
 	regress/guest/pci.sh \
 	regress/guest/reset.sh \
 	regress/guest/smp.sh \
-	regress/guest/timer.sh
+	regress/guest/timer.sh \
+	regress/guest/virtio.sh \
+	regress/guest/vmmci.sh

@@ -1,16 +1,23 @@
 /*
- * COM1 both ways by interrupt: what is typed comes back in capitals, until
- * a `.'; then a lot of output at once.
+ * COM1 both ways by interrupt: what is typed comes back in capitals, a BREAK
+ * as `<break>', until a `.'; then a lot of output at once.
  */
 #include "guest.h"
+
+#define BREAK 0x7f /* nobody types it here */
 
 static volatile char in[4096];
 static volatile unsigned int head, tail;
 
 static void __attribute__((interrupt)) on_uart(struct frame *f)
 {
-	while (inb(0x3fd) & 1)
-		in[head++ % sizeof(in)] = (char)inb(0x3f8);
+	uint8_t lsr;
+	char c;
+
+	while ((lsr = inb(0x3fd)) & 1) {
+		c = (char)inb(0x3f8);
+		in[head++ % sizeof(in)] = lsr & 0x10 ? BREAK : c;
+	}
 	pic_eoi(4);
 }
 
@@ -43,7 +50,11 @@ guest_main(const struct start_info *si)
 	check(inb(0x3ff) == 0x5a, "scratch register");
 	put("ready\n");
 	while ((c = get_char()) != '.')
-		put_char(c >= 'a' && c <= 'z' ? (char)(c - 32) : (char)c);
+		if (c == BREAK)
+			put("<break>");
+		else
+			put_char(
+			    c >= 'a' && c <= 'z' ? (char)(c - 32) : (char)c);
 	put_char('\n');
 	for (i = 0; i < 400; i++)
 		say_dec("line", i);

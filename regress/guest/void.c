@@ -5,7 +5,7 @@ void
 guest_main(const struct start_info *si)
 {
 	static const uint16_t ports[] = { 0x0e, 0x300, 0x510, 0x1234, 0xfffc };
-	static const uint64_t holes[] = { 0xa0000, 0xbfff0, 0xc0000000,
+	static const uint64_t holes[] = { 0xa0000, 0xbfff0, 0xd0000000,
 		0xf0000000, 0xfed00000 };
 	static volatile uint8_t word[8];
 	unsigned int i;

@@ -3,7 +3,9 @@
 kernels: regress/stock/stock.sh starts this in the rig where the host has
 none.  CHECK_LONG=1: more cycles."""
 import collections
+import hashlib
 import os
+import struct
 import sys
 import time
 
@@ -30,7 +32,22 @@ vm "four" {
 	initrd "%s"
 	cmdline "console=ttyS0 quiet"
 }
-""" % ((KERNEL, INITRD) * 2)
+vm "line" {
+	disable
+	memory 256M
+	boot "%s"
+	initrd "%s"
+	cmdline "console=ttyS0 quiet pci=nomsi"
+}
+vm "cd" {
+	disable
+	memory 256M
+	boot "%s"
+	initrd "%s"
+	cmdline "console=ttyS0 quiet"
+	cdrom "%s"
+}
+"""
 
 tap = Tap()
 
@@ -66,6 +83,42 @@ def stopped(vmd, name):
     info = vmd.info(name)
     assert info["state"] == "stopped", info
     assert info["cause"] == "powered off", info
+
+
+def both(fmt, n):
+    """A number of ISO 9660: in both byte orders."""
+    return struct.pack("<" + fmt, n) + struct.pack(">" + fmt, n)
+
+
+def iso_record(name, block, size, flags):
+    """A directory record, ECMA-119, 9.1."""
+    pad = (len(name) + 1) % 2
+    return (bytes([33 + len(name) + pad, 0]) + both("I", block) +
+            both("I", size) + bytes([126, 1, 1, 0, 0, 0, 0, flags, 0, 0]) +
+            both("H", 1) + bytes([len(name)]) + name + bytes(pad))
+
+
+def iso_make(path, data):
+    """A medium with one file; ECMA-119, 8.4: descriptor, terminator, two
+    path tables, the root directory, the file."""
+    root = iso_record(b"\0", 20, 2048, 2)
+    blocks = 21 + (len(data) + 2047) // 2048
+    primary = (b"\1CD001\1\0" + b" " * 32 + b"TEST".ljust(32) + bytes(8) +
+               both("I", blocks) + bytes(32) + both("H", 1) + both("H", 1) +
+               both("H", 2048) + both("I", 10) +
+               struct.pack("<II", 18, 0) + struct.pack(">II", 19, 0) + root +
+               b" " * (813 - 190) + b"0" * 16 + b"\0" + b"0" * 16 + b"\0" +
+               b"0" * 16 + b"\0" + b"0" * 16 + b"\0" + b"\1")
+    directory = (root + iso_record(b"\1", 20, 2048, 2) +
+                 iso_record(b"FILE.TXT;1", 21, len(data), 0))
+    with open(path, "wb") as f:
+        f.write(bytes(16 * 2048))
+        for block in (primary, b"\xffCD001\1",
+                      b"\1\0" + struct.pack("<IH", 20, 1) + b"\0\0",
+                      b"\1\0" + struct.pack(">IH", 20, 1) + b"\0\0",
+                      directory):
+            f.write(block.ljust(2048, b"\0"))
+        f.write(data.ljust((blocks - 21) * 2048, b"\0"))
 
 
 @tap.test
@@ -113,6 +166,52 @@ def reboots(vmd):
     assert after["cause"] == "powered off", after
 
 
+def entropy(vmd, name, kind):
+    """Read from the entropy device, and see what interrupts it has."""
+    boot(vmd, name)
+    with vmd.console(name) as con:
+        for _ in range(runs[name]):
+            booted(con)
+        con.send("cat /sys/class/misc/hw_random/rng_current\n")
+        con.expect(r"virtio_rng\.0\s", 10)
+        con.send("dd if=/dev/hwrng bs=4096 count=16 | wc -c\n")
+        con.expect(r"\s65536\s", 20)
+        con.send("grep virtio0 /proc/interrupts\n")
+        con.expect(r"[1-9][0-9]* +\S*%s\S* .*virtio0" % kind, 10)
+    vmd.vmctl("stop", "-w", name, timeout=60)
+
+
+@tap.test
+def entropy_msi(vmd):
+    """reads random bytes from the host, interrupts by MSI-X"""
+    entropy(vmd, "one", "MSI")
+
+
+@tap.test
+def entropy_line(vmd):
+    """the same with interrupts by a line"""
+    entropy(vmd, "line", "IO-APIC")
+
+
+@tap.test
+def cdrom(vmd):
+    """reads and mounts a CD-ROM"""
+    iso_make(vmd.dir + "/cd.iso", b"a file on a CD\n" * 40000)
+    with open(vmd.dir + "/cd.iso", "rb") as f:
+        md5 = hashlib.md5(f.read()).hexdigest()
+    boot(vmd, "cd")
+    with vmd.console("cd") as con:
+        booted(con)
+        con.send("cat /sys/class/block/sr0/device/model\n")
+        con.expect(r"VMM CD-ROM", 10)
+        con.send("md5sum /dev/sr0\n")
+        con.expect(md5, 60)
+        con.send("mkdir /cd; mount -t iso9660 -o ro /dev/sr0 /cd && "
+                 "wc -l /cd/*\n")
+        con.expect(r"40000 /cd/file.txt", 60)
+    stopped(vmd, "cd")
+
+
 @tap.test
 def cycles(vmd):
     """start and stop, again and again, leave nothing behind"""
@@ -125,5 +224,8 @@ def cycles(vmd):
     check_same(before, snapshot(vmd))
 
 
-with Daemon(CONF) as daemon:
+with Daemon("") as daemon:
+    daemon.write_conf(CONF % ((KERNEL, INITRD) * 4 +
+                              (daemon.dir + "/cd.iso",)))
+    daemon.vmctl("reload")
     tap.run(daemon)

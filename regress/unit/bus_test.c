@@ -178,12 +178,68 @@ owners(void **state)
 	bus_free(NULL);
 }
 
+static uint64_t at;
+
+static uint64_t
+where(void *dev)
+{
+	return at;
+}
+
+static const struct device_ops moving_ops = { "moving", 0, 8, 4, echo_read,
+	echo_write };
+
+/* A range that moves: found wherever it is, behind those that do not. */
+static void
+moves(void **state)
+{
+	static const uint64_t places[] = { 0, 0x0c, 0x1c, 0x24, 0x1000, 0xfff0,
+		0xfff8, 0xfff9, 0xffff, 0x10000, 0x10010, 0xffffffff,
+		UINT64_MAX - 4, UINT64_MAX };
+	unsigned int i, s, port, j, p;
+	struct echo e[4], m = { 0 };
+	struct bus *b = make(e);
+	uint32_t want;
+
+	assert_int_equal(bus_add_moving(b, &moving_ops, &m, where), 0);
+	for (i = 0; i < NELEM(places); i++)
+		for (s = 1; s <= 4; s *= 2)
+			for (port = 0; port < 0x10000; port++) {
+				at = places[i];
+				want = 0;
+				for (j = 0; j < s; j++) {
+					p = port + j;
+					if ((p >= 0x10 && p < 0x28) ||
+					    (p >= 0xfffe && p < 0x10000))
+						want |= (p & 0xff) << 8 * j;
+					else if (at <= 0xfff8 && p >= at &&
+					    p < at + 8)
+						want |= (uint32_t)(p - at)
+						    << 8 * j;
+					else
+						want |= 0xffU << 8 * j;
+				}
+				assert_int_equal(bus_read(b, (uint16_t)port, s),
+				    want);
+				e[0].n = e[1].n = e[2].n = e[3].n = m.n = 0;
+			}
+	at = 0x1000;
+	assert_int_equal(bus_read(b, 0x1004, 4), 0x07060504);
+	assert_int_equal(m.n, 1);
+	bus_write(b, 0x1006, 2, 0x2211);
+	assert_int_equal(m.log[1].port, 6);
+	assert_int_equal(m.log[1].size, 2);
+	assert_int_equal(m.log[1].val, 0x2211);
+	bus_free(b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads),
 		cmocka_unit_test(splits),
+		cmocka_unit_test(moves),
 		cmocka_unit_test(owners),
 	};
 

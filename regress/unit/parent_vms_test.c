@@ -1,6 +1,5 @@
 /* The life of VMs in the parent: starts, reload, reset, the daemon's end. */
 
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <fcntl.h>
@@ -70,102 +69,6 @@ ad_hoc(void **state)
 	settle_all();
 	start_vm("third");
 	assert_int_equal(vm_find(&parent, "third")->spec->id, 2);
-}
-
-static void
-unsupported(void **state)
-{
-	struct vm *v = vm_find(&parent, "web1");
-
-	v->spec->flags |= VMF_SEV;
-	send_start(1, "web1");
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_int_equal(control.res.err, VMERR_UNSUPPORTED);
-	assert_string_equal(control.res.text, "needs AMD SEV, not supported");
-	assert_int_equal(v->state, VMS_STOPPED);
-}
-
-/* What cannot be had is refused before anything is looked at. */
-static void
-refused(void **state)
-{
-	static const struct {
-		uint32_t given;
-		const char *option;
-	} all[] = { { VMGIVEN_NICS, "-i, -L, -n: " },
-		{ VMGIVEN_INSTANCE, "-t: " } };
-	struct fdlist fds = FDLIST_INIT;
-	struct vm_spec *s;
-	struct ibuf *b;
-	size_t i;
-	int fd;
-
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		s = vm_spec_new("new");
-		s->given = all[i].given;
-		b = ibuf_dynamic(0, MSG_MAXSIZE);
-		fd = memfd_create("disk", MFD_CLOEXEC);
-		assert_int_equal(fdlist_add(&fds, FD_DISK, 0, 0, &fd), 0);
-		assert_int_equal(vm_spec_put(b, s), 0);
-		assert_int_equal(wire_put_fdlist(b, &fds), 0);
-		fd = fdlist_take(&fds, FD_DISK, 0, 0);
-		clear(&control);
-		send_body(&control, IMSG_VMDOP_START_VM_REQUEST, 8, b, &fd, 1);
-		until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-		assert_int_equal(control.res.err, VMERR_UNSUPPORTED);
-		assert_memory_equal(control.res.text, all[i].option,
-		    strlen(all[i].option));
-		assert_null(vm_find(&parent, "new"));
-		vm_spec_free(s);
-		fdlist_close(&fds);
-	}
-}
-
-static void
-boot_device_net(void **state)
-{
-	struct vm *v = vm_find(&parent, "web1");
-
-	v->spec->bootdev = BOOTDEV_NET;
-	send_start(1, "web1");
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_int_equal(control.res.err, VMERR_UNSUPPORTED);
-	assert_string_equal(control.res.text,
-	    "boot device net is not supported yet");
-}
-
-/* The limit counts at the start, and not for a guest that resets. */
-static void
-limits(void **state)
-{
-	struct conf_limit l = { .vms = 1, .line = 3 };
-	char name[] = "joe", file[] = "/etc/vm.conf";
-	struct conf *c = conf_of("a", "b", NULL);
-	struct conf_vm *cv;
-
-	l.id = 1001;
-	l.name = name;
-	l.file = file;
-	TAILQ_FOREACH(cv, &c->vms, entry)
-		cv->spec->uid = l.id;
-	conf_apply(&parent, c);
-	start_vm("a");
-	TAILQ_INSERT_TAIL(&parent.conf->limits, &l, entry);
-	clear(&control);
-	send_start(2, "b");
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_int_equal(control.res.err, VMERR_LIMIT);
-	assert_string_equal(control.res.text,
-	    "limit of user joe (/etc/vm.conf:3): vms: 1 allowed, 1 in use, "
-	    "this VM needs 1");
-	assert_int_equal(vm_find(&parent, "b")->state, VMS_STOPPED);
-	/* Lowered while it runs. */
-	l.vms = 0;
-	l.cpus = 1;
-	vm_find(&parent, "a")->run->cpus = 2;
-	say_ended("a", vm_find(&parent, "a")->generation, VMEXIT_RESET);
-	until_state(vm_find(&parent, "a"), VMS_STARTING);
-	TAILQ_REMOVE(&parent.conf->limits, &l, entry);
 }
 
 /* Batches in the order of the file. */
@@ -276,6 +179,38 @@ fixed_ids_move_others(void **state)
 	assert_string_equal(vm_find(&parent, "3")->spec->name, "3");
 }
 
+/* A running VM keeps its id; the new one is for the next run. */
+static void
+fixed_id_of_a_running_one(void **state)
+{
+	struct conf *c = conf_of("web1", NULL);
+	const struct vm *v = vm_find(&parent, "web1");
+
+	start_vm("web1");
+	TAILQ_FIRST(&c->vms)->spec->id = 9;
+	conf_apply(&parent, c);
+	assert_int_equal(v->spec->id, 1);
+	assert_true(vm_has_next(v));
+	say_ended("web1", v->generation, VMEXIT_RESET);
+	until_state(v, VMS_STARTING);
+	assert_int_equal(v->spec->id, 1);
+	say_ended("web1", v->generation, VMEXIT_POWEROFF);
+	until_state(v, VMS_STOPPED);
+	assert_int_equal(v->spec->id, 9);
+	assert_false(vm_has_next(v));
+	/* One that is taken meanwhile stays where it is. */
+	start_vm("web1");
+	c = conf_of("web1", NULL);
+	TAILQ_FIRST(&c->vms)->spec->id = 1;
+	conf_apply(&parent, c);
+	start_vm("mine");
+	assert_int_equal(vm_find(&parent, "mine")->spec->id, 1);
+	say_ended("web1", v->generation, VMEXIT_POWEROFF);
+	until_state(v, VMS_STOPPED);
+	assert_int_equal(v->spec->id, 9);
+	assert_ptr_equal(vm_by_id(&parent, 9), v);
+}
+
 /* Answered when all are gone, so that a load finds none. */
 static void
 reset(void **state)
@@ -368,14 +303,11 @@ main(void)
 		T(failed_launch),
 		T(ended_before_it_was_up),
 		T(ad_hoc),
-		T(unsupported),
-		T(refused),
-		T(boot_device_net),
-		T(limits),
 		T(staggered),
 		T(staggered_without_delay),
 		T(reload_keeps_what_runs),
 		T(fixed_ids_move_others),
+		T(fixed_id_of_a_running_one),
 		T(reset),
 		T(history_of_a_stopped_vm),
 		T(end_of_the_daemon),

@@ -96,7 +96,8 @@ requests(void **state)
 		    t == IMSG_VMDOP_WAIT_VM_REQUEST ||
 		    t == IMSG_VMDOP_PAUSE_VM || t == IMSG_VMDOP_UNPAUSE_VM ||
 		    t == IMSG_VMDOP_GET_INFO_VM_REQUEST ||
-		    t == IMSG_CTL_CONSOLE_REQUEST || t == IMSG_CTL_HOST_REQUEST;
+		    t == IMSG_CTL_CONSOLE_REQUEST || t == IMSG_CTL_BREAK ||
+		    t == IMSG_CTL_HOST_REQUEST;
 		root = t == IMSG_CTL_VERBOSE || t == IMSG_CTL_RESET ||
 		    t == IMSG_VMDOP_LOAD || t == IMSG_VMDOP_RELOAD;
 		assert_int_equal(perm_may_request(&people[0], t),

@@ -247,7 +247,7 @@ test_twice(void **state)
 	assert_int_equal(status, SB_EXIT_DENIED);
 }
 
-/* In steady state a process needs few calls; the tables may not grow. */
+/* A process needs few calls; the tables may not grow by themselves. */
 static void
 test_sizes(void **state)
 {
@@ -255,21 +255,30 @@ test_sizes(void **state)
 		const char *name;
 		unsigned int most;
 	} limits[] = {
-		{ "vm", 50 },
 		{ "control", 35 },
-		{ "priv", 30 },
 		{ "image", 32 },
-		{ "vmm", 95 },
-		{ "dev", 55 },
+		{ "offline", 45 },
 		{ "opener", 50 },
 		{ "parent", 190 },
+		{ "priv", 30 },
+		{ "vioblk", 12 },
+		{ "vioblk_open", 32 },
+		{ "vioblk_sync", 22 },
+		{ "vioscsi", 12 },
+		{ "vioscsi_open", 32 },
+		{ "vioscsi_sync", 22 },
+		{ "vm", 50 },
+		{ "vmm", 95 },
 	};
-	size_t i;
+	size_t i, j, n = sizeof(limits) / sizeof(limits[0]);
 
-	assert_int_equal(sb_nfilters, sizeof(limits) / sizeof(limits[0]));
+	assert_int_equal(sb_nfilters, n);
 	for (i = 0; i < sb_nfilters; i++) {
-		assert_string_equal(sb_filters[i].name, limits[i].name);
-		assert_in_range(sb_filters[i].ncalls, 1, limits[i].most);
+		for (j = 0; j < n; j++)
+			if (strcmp(sb_filters[i].name, limits[j].name) == 0)
+				break;
+		assert_true(j < n);
+		assert_in_range(sb_filters[i].ncalls, 1, limits[j].most);
 	}
 }
 

@@ -30,13 +30,17 @@ escapes(void **state)
 		{ "\r~~~.", "\r~~.", ESC_NONE },
 		{ "~?", "", ESC_HELP },
 		{ "~?~.", "", ESC_LEAVE },
+		{ "~#", "", ESC_BREAK },
+		{ "ls\r~#", "ls\r", ESC_BREAK },
+		{ "a~#", "a~#", ESC_NONE },
+		{ "~~#", "~#", ESC_NONE },
 		{ "~x~.", "~x~.", ESC_NONE },
 		{ "~\r~.", "~\r", ESC_LEAVE },
 		{ "~", "", ESC_NONE },
 		{ "", "", ESC_NONE },
 	};
 	char got[64];
-	size_t i, n, half, len, m;
+	size_t i, n, half, len, m, used;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		len = strlen(t[i].in);
@@ -45,11 +49,11 @@ escapes(void **state)
 			struct escape e = { .bol = 1 };
 			int a, b = ESC_NONE;
 
-			a = escape_filter(&e, t[i].in, half, got, &n);
+			a = escape_filter(&e, t[i].in, half, got, &n, &used);
 			m = 0;
-			if (a != ESC_LEAVE)
+			if (a < ESC_BREAK)
 				b = escape_filter(&e, t[i].in + half,
-				    len - half, got + n, &m);
+				    len - half, got + n, &m, &used);
 			got[n + m] = '\0';
 			assert_string_equal(got, t[i].out);
 			assert_int_equal(a > b ? a : b, t[i].ev);
@@ -290,6 +294,66 @@ pipes(void **state)
 	close(to[1]);
 }
 
+/* Says when it got a BREAK, and what was typed around it. */
+static int
+breaks(struct request *r)
+{
+	static int s = -1, refused;
+	const struct vmop_result ok = { 0 }, no = { .err = VMERR_NOTRUNNING };
+	char buf[256];
+	ssize_t n;
+
+	if (r->type == IMSG_VMDOP_GET_INFO_VM_REQUEST) {
+		send_state(r, 0);
+		return 0;
+	}
+	if (r->type != IMSG_CTL_BREAK) {
+		s = give_console(r, VMOP_HISTORY);
+		return 0;
+	}
+	/* What came before it is there already. */
+	if ((n = recv(s, buf, sizeof(buf), MSG_DONTWAIT)) > 0 &&
+	    write(s, buf, (size_t)n) != n)
+		_exit(94);
+	if (write(s, "<break>", 7) != 7)
+		_exit(94);
+	fake_result(r, IMSG_CTL_BREAK_RESPONSE, refused++ == 0 ? &ok : &no, -1);
+	imsgbuf_flush(r->ib);
+	if (refused < 2)
+		return 0;
+	if ((n = read(s, buf, sizeof(buf))) > 0 &&
+	    write(s, buf, (size_t)n) != n)
+		_exit(94);
+	close(s);
+	return 0;
+}
+
+static void
+sends_break(void **state)
+{
+	static char prog[] = "vmctl", opt[] = "-s", cmd[] = "console",
+		    vm[] = "web1";
+	char *argv[] = { prog, opt, fake_sock, cmd, vm, NULL };
+	pid_t daemon = fake_start(breaks), pid;
+	int in[2], to[2], e[2];
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(e, O_CLOEXEC), 0);
+	assert_int_equal(write(in[1], "a\r~#b\r~#the end", 15), 15);
+	pid = vmctl_spawn(argv, in[0], to[1], e[1]);
+	expect(to[0], "a\r<break>b\r<break>the end");
+	expect(e[0], "\r\nBREAK: not running\r\n");
+	assert_int_equal(status_of(pid), 0);
+	fake_stop(daemon);
+	close(in[0]);
+	close(in[1]);
+	close(to[0]);
+	close(to[1]);
+	close(e[0]);
+	close(e[1]);
+}
+
 /* A guest that says much and never listens. */
 static int
 floods(struct request *r)
@@ -385,6 +449,7 @@ main(void)
 		cmocka_unit_test(guest_resets),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(pipes),
+		cmocka_unit_test(sends_break),
 		cmocka_unit_test(flood),
 		cmocka_unit_test(terminal),
 	};

@@ -1,4 +1,4 @@
 # image: what a disk image is, found out by a process that can do nothing.
-IMAGE_SRCS = \
+IMAGEROLE_SRCS = \
 	vmd/image/image.c \
 	$(QCOW2_HDR_SRCS)

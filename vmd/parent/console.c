@@ -55,31 +55,6 @@ stopped(struct vm *v, const struct msg *m)
 	return VMERR_OK;
 }
 
-/* The guest process answers. */
-static enum vmerr
-forward(struct vm *v, const struct msg *m, uint32_t flags)
-{
-	struct parent *p = v->parent;
-	struct vmop_id op = {
-		.name = v->spec->name,
-		.flags = flags,
-		.id = v->spec->id,
-		.generation = v->generation,
-	};
-	struct msg_hdr h = { 0 };
-	struct request *r;
-
-	if ((r = request_new(p, &m->hdr, answer_type(m->type), v)) == NULL)
-		return VMERR_FAILED;
-	r->at_vmm = 1;
-	h.reqid = r->id;
-	if (child_send_id(&p->children[CHILD_VMM], m->type, h, &op,
-		&m->fds[0]) == 0)
-		return VMERR_OK;
-	request_free(p, r);
-	return VMERR_GONE;
-}
-
 int
 parent_console_request(struct peer *peer, struct msg *m)
 {
@@ -92,9 +67,28 @@ parent_console_request(struct peer *peer, struct msg *m)
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if (v->launched)
-		e = forward(v, m, op.flags);
+		e = request_forward(v, m, op.flags, &m->fds[0]);
 	else
 		e = stopped(v, m);
+	if (e != VMERR_OK)
+		answer_fail(v->parent, &m->hdr, answer_type(m->type), e, "%s",
+		    vmerr_text(e));
+	vmop_id_fini(&op);
+	return 0;
+}
+
+/* As typed on a serial line: SysRq of Linux, the debugger of BSD. */
+int
+parent_break(struct peer *peer, struct msg *m)
+{
+	enum vmerr e = VMERR_NOTRUNNING;
+	struct vmop_id op;
+	struct vm *v;
+
+	if ((v = request_vm(peer, m, &op)) == NULL)
+		return 0;
+	if (v->state == VMS_RUNNING || v->state == VMS_PAUSED)
+		e = request_forward(v, m, 0, NULL);
 	if (e != VMERR_OK)
 		answer_fail(v->parent, &m->hdr, answer_type(m->type), e, "%s",
 		    vmerr_text(e));

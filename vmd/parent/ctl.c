@@ -42,7 +42,9 @@ preview(struct parent *p, struct conf *c, char *text, size_t len)
 			fprintf(f, "add %s\n", cv->spec->name);
 		else if (cv->spec->id == 0)
 			cv->spec->id = v->spec->id;
-		if (v != NULL && !vm_spec_same(v->spec, cv->spec))
+		if (v != NULL &&
+		    (v->spec->id != cv->spec->id ||
+			!vm_spec_same(v->spec, cv->spec)))
 			fprintf(f, "change %s%s\n", cv->spec->name,
 			    vm_is_up(v) ? " when it starts again" : "");
 	}

@@ -71,7 +71,7 @@ fill(struct vm *v, int details, struct vm_info *i)
 		return;
 	i->exit_text = v->exit_text;
 	i->error = v->error;
-	if (v->next != NULL)
+	if (vm_has_next(v))
 		i->pending = changed;
 	else if (vm_is_up(v) && !v->from_config && v->spec->file != NULL)
 		i->pending = removed;

@@ -70,7 +70,7 @@ disks_test_SRCS = \
 	vmd/parent/perm.c \
 	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
-	$(IMAGE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
+	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
 disks_test_LIBS = -lbsd -levent_core
 
@@ -109,6 +109,9 @@ parent_badpeer_test_LIBS = -lbsd -levent_core
 UNIT += parent_disks_test
 parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
 parent_disks_test_LIBS = -lbsd -levent_core
+UNIT += parent_requests_test
+parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
+parent_requests_test_LIBS = -lbsd -levent_core
 
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)

@@ -32,6 +32,7 @@ static const struct msg_handler parent_msgs[] = {
 	{ IMSG_CTL_VERBOSE,	ROLE_CONTROL,	parent_verbose },
 	{ IMSG_CTL_RESET,	ROLE_CONTROL,	parent_reset },
 	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_CONTROL, parent_console_request },
+	{ IMSG_CTL_BREAK,	ROLE_CONTROL,	parent_break },
 	{ IMSG_CTL_HOST_REQUEST, ROLE_CONTROL,	parent_host_request },
 	{ IMSG_VMDOP_START_VM_REQUEST, ROLE_CONTROL,
 	  parent_start_vm_request },
@@ -47,6 +48,7 @@ static const struct msg_handler parent_msgs[] = {
 
 	{ IMSG_CTL_HOST_RESPONSE, ROLE_VMM,	parent_host_response },
 	{ IMSG_CTL_CONSOLE_RESPONSE, ROLE_VMM,	parent_result },
+	{ IMSG_CTL_BREAK_RESPONSE, ROLE_VMM,	parent_result },
 	{ IMSG_VMDOP_START_VM_RESPONSE, ROLE_VMM,
 	  parent_start_vm_response },
 	{ IMSG_VMDOP_TERMINATE_VM_RESPONSE, ROLE_VMM, parent_result },
@@ -56,6 +58,7 @@ static const struct msg_handler parent_msgs[] = {
 	  parent_pause_vm_response },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VMM,
 	  parent_pause_vm_response },
+	{ IMSG_VMDOP_VM_PAUSED,	ROLE_VMM,	parent_vm_paused },
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 #ifndef PARENT_PARENT_H
 #define PARENT_PARENT_H
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <bsd/sys/queue.h>
@@ -95,6 +96,9 @@ struct parent {
 	struct event *deadline; /* of the shutdown */
 	int kvm;
 	int verbose;
+	int64_t log_second; /* of lines that clients caused ... */
+	unsigned int log_lines;
+	unsigned int log_dropped;
 	int stopping; /* 1: guests end, 2: forced, 3: children */
 };
 
@@ -150,6 +154,18 @@ void answer(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
     const struct vmop_result *res);
 void answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
     enum vmerr e, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/*
+ * A formatted text, without its middle if it is longer than an answer or a
+ * list of VMs may carry; the caller frees.  NULL: no memory.
+ */
+char *
+text_of(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+/*
+ * May a line be logged that a client can cause at will?  CLIENT_LOG_RATE a
+ * second may; the others are counted, and the count logged.
+ */
+#define CLIENT_LOG_RATE 20
+int client_may_log(struct parent *p);
 /* Type of the answer to `type', for failures. */
 uint32_t answer_type(uint32_t type);
 /* Answer `m' with a failure and skip what is left of it. */
@@ -162,6 +178,12 @@ struct vmop_id;
  * `*op', which the caller frees; else answers and returns NULL.
  */
 struct vm *request_vm(struct peer *p, struct msg *m, struct vmop_id *op);
+/*
+ * Pass an order for `v' on to vmm, which answers it, with the descriptor
+ * `*fd' (NULL: none), which is taken.  VMERR_OK, or why not.
+ */
+enum vmerr
+request_forward(struct vm *v, const struct msg *m, uint32_t flags, int *fd);
 const struct cred *conn_cred(struct parent *p, uint64_t nr);
 void conns_clear(struct parent *p);
 
@@ -214,10 +236,10 @@ msg_fn parent_conn_open, parent_conn_close;		    /* request.c */
 msg_fn parent_start_vm_request, parent_start_vm_response;   /* start.c */
 msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
 msg_fn parent_terminate_vm_event;			    /* stop.c */
-msg_fn parent_pause_vm, parent_pause_vm_response;	    /* pause.c */
+msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
 msg_fn parent_get_info_vm_request;			    /* info.c */
 msg_fn parent_host_request, parent_host_response;	    /* info.c */
-msg_fn parent_console_request;				    /* console.c */
+msg_fn parent_console_request, parent_break;		    /* console.c */
 msg_fn parent_load, parent_reload, parent_reset;	    /* ctl.c */
 msg_fn parent_verbose;					    /* ctl.c */
 msg_fn parent_result;					    /* request.c */

@@ -24,28 +24,6 @@ check(const struct vm *v, int pausing)
 	}
 }
 
-static enum vmerr
-forward(struct vm *v, const struct msg *m)
-{
-	struct parent *p = v->parent;
-	struct vmop_id op = {
-		.name = v->spec->name,
-		.id = v->spec->id,
-		.generation = v->generation,
-	};
-	struct msg_hdr h = { 0 };
-	struct request *r;
-
-	if ((r = request_new(p, &m->hdr, answer_type(m->type), v)) == NULL)
-		return VMERR_FAILED;
-	r->at_vmm = 1;
-	h.reqid = r->id;
-	if (child_send_id(&p->children[CHILD_VMM], m->type, h, &op, NULL) == 0)
-		return VMERR_OK;
-	request_free(p, r);
-	return VMERR_GONE;
-}
-
 int
 parent_pause_vm(struct peer *peer, struct msg *m)
 {
@@ -56,7 +34,7 @@ parent_pause_vm(struct peer *peer, struct msg *m)
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if ((e = check(v, m->type == IMSG_VMDOP_PAUSE_VM)) == VMERR_OK)
-		e = forward(v, m);
+		e = request_forward(v, m, 0, NULL);
 	if (e != VMERR_OK)
 		answer_fail(v->parent, &m->hdr, answer_type(m->type), e, "%s",
 		    vmerr_text(e));
@@ -83,9 +61,38 @@ parent_pause_vm_response(struct peer *peer, struct msg *m)
 	    v->generation == r->generation &&
 	    v->state == (pausing ? VMS_RUNNING : VMS_PAUSED)) {
 		vm_event(v, pausing ? EV_PAUSE : EV_UNPAUSE);
+		free(v->error);
+		v->error = NULL;
 		log_info("%s: %s, id %u", v->spec->name,
 		    pausing ? "paused" : "unpaused", v->spec->id);
 	}
 	vmop_result_fini(&res);
 	return parent_result(peer, m);
+}
+
+/* vmm paused it by itself: a device of it is gone. */
+int
+parent_vm_paused(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct vmop_result res;
+	struct vm *v;
+
+	if (vmop_result_get(&m->body, &res) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1) {
+		vmop_result_fini(&res);
+		return -1;
+	}
+	if ((v = vm_by_id(p, res.id)) != NULL &&
+	    v->generation == res.generation && v->state == VMS_RUNNING) {
+		vm_event(v, EV_PAUSE);
+		free(v->error);
+		v->error = res.text;
+		res.text = NULL;
+		log_warnx("%s: paused, id %u: %s", v->spec->name, v->spec->id,
+		    v->error != NULL ? v->error : "no cause given");
+	}
+	vmop_result_fini(&res);
+	return 0;
 }

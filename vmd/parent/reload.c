@@ -154,8 +154,8 @@ redefine(struct vm *v, struct vm_spec *spec)
 	v->from_config = 1;
 	vm_spec_free(v->next);
 	v->next = NULL;
+	v->want_id = spec->id;
 	if (!vm_is_up(v)) {
-		v->want_id = spec->id;
 		spec->id = 0;
 		vm_spec_free(v->spec);
 		v->spec = spec;
@@ -262,6 +262,14 @@ known_limit(const struct parent *p, const struct conf_limit *l)
 	return 0;
 }
 
+/* Settings that only the daemon's own configuration makes. */
+static int
+has_settings(const struct conf *c)
+{
+	return c->socket_given || c->parallel != 0 || c->local_given ||
+	    c->local_inet6 || c->firmware != NULL || c->agentx;
+}
+
 /* As a reload, but only what is new; the settings in use stay. */
 void
 conf_add(struct parent *p, struct conf *c)
@@ -272,6 +280,8 @@ conf_add(struct parent *p, struct conf *c)
 	struct conf_vm *cv;
 	struct vm *v;
 
+	if (has_settings(c))
+		log_warnx("load: global settings are not taken over");
 	TAILQ_FOREACH_SAFE(l, &c->limits, entry, lnext)
 		if (!known_limit(p, l)) {
 			TAILQ_REMOVE(&c->limits, l, entry);

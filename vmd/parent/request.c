@@ -16,6 +16,7 @@
 #include "vmd/parent/parent.h"
 
 #define MAX_CONNS 4096
+#define TEXT_MAX  2048 /* of vm_info and vmop_result */
 
 /* clang-format off */
 static const struct {
@@ -23,6 +24,7 @@ static const struct {
 	uint32_t	answer;
 } answers[] = {
 	{ IMSG_CTL_CONSOLE_REQUEST,	IMSG_CTL_CONSOLE_RESPONSE },
+	{ IMSG_CTL_BREAK,		IMSG_CTL_BREAK_RESPONSE },
 	{ IMSG_VMDOP_START_VM_REQUEST,	IMSG_VMDOP_START_VM_RESPONSE },
 	{ IMSG_VMDOP_TERMINATE_VM_REQUEST,
 					IMSG_VMDOP_TERMINATE_VM_RESPONSE },
@@ -58,6 +60,23 @@ answer(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
 		    (unsigned long long)hdr->conn);
 }
 
+char *
+text_of(const char *fmt, va_list ap)
+{
+	const size_t half = TEXT_MAX / 2 - 2;
+	char *s, *tail;
+
+	if (vasprintf(&s, fmt, ap) == -1)
+		return NULL;
+	if (strlen(s) <= TEXT_MAX)
+		return s;
+	/* Paths are long, and what is said of them stands at the end. */
+	tail = s + strlen(s) - half;
+	memcpy(s + half, "...", 3);
+	memmove(s + half + 3, tail, half + 1);
+	return s;
+}
+
 void
 answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
     enum vmerr e, const char *fmt, ...)
@@ -66,8 +85,7 @@ answer_fail(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&r.text, fmt, ap) == -1)
-		r.text = NULL;
+	r.text = text_of(fmt, ap);
 	va_end(ap);
 	answer(p, hdr, type, &r);
 	free(r.text);
@@ -139,12 +157,16 @@ request_fail(struct parent *p, struct request *r, enum vmerr e,
 void
 requests_drop(struct parent *p, uint64_t conn)
 {
-	struct request *r;
+	struct request *r, *next;
 
-	/* They stay, unanswered, so that vmm's answers are known. */
-	TAILQ_FOREACH(r, &p->requests, entry)
-		if (conn == 0 || r->hdr.conn == conn)
-			r->hdr.reqid = 0;
+	TAILQ_FOREACH_SAFE(r, &p->requests, entry, next) {
+		if (conn != 0 && r->hdr.conn != conn)
+			continue;
+		/* What goes on without them stays, unanswered. */
+		r->hdr.reqid = 0;
+		if (!r->at_vmm && r->answer != IMSG_VMDOP_START_VM_RESPONSE)
+			request_free(p, r);
+	}
 }
 
 static struct conn *
@@ -225,6 +247,24 @@ parent_conn_close(struct peer *peer, struct msg *m)
 	return 0;
 }
 
+int
+client_may_log(struct parent *p)
+{
+	int64_t second = now_ms() / 1000;
+
+	if (second != p->log_second) {
+		if (p->log_dropped > 0)
+			log_warnx("%u lines about requests left out",
+			    p->log_dropped);
+		p->log_second = second;
+		p->log_lines = p->log_dropped = 0;
+	}
+	if (p->log_lines++ < CLIENT_LOG_RATE)
+		return 1;
+	p->log_dropped++;
+	return 0;
+}
+
 void
 request_refuse(struct parent *p, struct msg *m, enum vmerr e)
 {
@@ -241,7 +281,7 @@ request_cred(struct peer *peer, struct msg *m)
 
 	if (perm_may_request(c, m->type) == VMERR_OK)
 		return c;
-	if (c != NULL)
+	if (c != NULL && client_may_log(p))
 		log_info("%s refused for user %u", msg_name(m->type), c->uid);
 	request_refuse(p, m, VMERR_PERM);
 	return NULL;
@@ -267,6 +307,29 @@ request_vm(struct peer *peer, struct msg *m, struct vmop_id *op)
 	request_refuse(p, m, e);
 	vmop_id_fini(op);
 	return NULL;
+}
+
+enum vmerr
+request_forward(struct vm *v, const struct msg *m, uint32_t flags, int *fd)
+{
+	struct parent *p = v->parent;
+	struct vmop_id op = {
+		.name = v->spec->name,
+		.flags = flags,
+		.id = v->spec->id,
+		.generation = v->generation,
+	};
+	struct msg_hdr h = { 0 };
+	struct request *r;
+
+	if ((r = request_new(p, &m->hdr, answer_type(m->type), v)) == NULL)
+		return VMERR_FAILED;
+	r->at_vmm = 1;
+	h.reqid = r->id;
+	if (child_send_id(&p->children[CHILD_VMM], m->type, h, &op, fd) == 0)
+		return VMERR_OK;
+	request_free(p, r);
+	return VMERR_GONE;
 }
 
 /* Answers of vmm that are passed on as they are. */

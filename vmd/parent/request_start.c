@@ -107,9 +107,12 @@ known(const struct vm *v, const struct cred *c, const struct vm_spec *s,
 	*why = vmerr_text(VMERR_PERM);
 	if (vm_may_operate(v, c) != VMERR_OK)
 		return VMERR_PERM;
+	*why = "is still being stopped";
+	if (v->state == VMS_STOPPING)
+		return VMERR_BUSY;
 	*why = vmerr_text(VMERR_RUNNING);
 	if (vm_is_up(v))
-		return v->state == VMS_STOPPING ? VMERR_BUSY : VMERR_RUNNING;
+		return VMERR_RUNNING;
 	*why = "exists already, with other settings";
 	if (s->given & GIVEN_FIXED)
 		return VMERR_EXISTS;
@@ -125,11 +128,7 @@ prepare(struct vm *v, const struct cred *c, struct vm_spec *s,
 	struct vm_spec *run;
 	struct cred *cred;
 
-	if (v->next != NULL) {
-		vm_spec_free(v->spec);
-		v->spec = v->next;
-		v->next = NULL;
-	}
+	vm_take_next(v);
 	if ((run = vm_spec_copy(v->spec)) == NULL)
 		return -1;
 	if ((cred = cred_copy(c)) == NULL) {

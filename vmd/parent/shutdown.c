@@ -47,8 +47,8 @@ set_deadline(struct parent *p, int seconds)
 {
 	const struct timeval tv = { .tv_sec = seconds };
 
-	if (p->deadline != NULL && event_add(p->deadline, &tv) == -1)
-		log_warn("shutdown deadline");
+	if (p->deadline == NULL || event_add(p->deadline, &tv) == -1)
+		fatalx("no memory to shut down");
 }
 
 static void

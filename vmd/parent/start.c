@@ -136,11 +136,7 @@ vm_start_self(struct vm *v)
 {
 	struct vm_spec *run;
 
-	if (v->next != NULL) {
-		vm_spec_free(v->spec);
-		v->spec = v->next;
-		v->next = NULL;
-	}
+	vm_take_next(v);
 	cred_free(v->cred);
 	v->cred = NULL;
 	v->run_uid = v->spec->uid;
@@ -196,7 +192,7 @@ launch_late(int fd, short ev, void *arg)
 
 	log_warnx("%s: not up in time", v->spec->name);
 	vm_timer_clear(v);
-	v->start_req = 0;
+	/* vmm still answers it by its number, and that is the VM's end. */
 	if (r != NULL)
 		request_fail(v->parent, r, VMERR_TIMEOUT, "not up in time");
 	vm_stop(v, 1, NULL);
@@ -237,15 +233,15 @@ vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
 	struct parent *p = v->parent;
 	struct request *r = request_find(p, v->start_req);
 	struct vmop_result res = { .err = e, .id = v->spec->id };
-	char *text = NULL;
+	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = NULL;
+	text = text_of(fmt, ap);
 	va_end(ap);
-	log_warnx("%s: not started: %s", v->spec->name,
-	    text == NULL ? vmerr_text(e) : text);
+	if (r == NULL || r->hdr.reqid == 0 || client_may_log(p))
+		log_warnx("%s: not started: %s", v->spec->name,
+		    text == NULL ? vmerr_text(e) : text);
 	free(v->error);
 	v->error = text;
 	v->start_req = 0;

@@ -159,11 +159,8 @@ settle(struct vm *v)
 	v->run_uid = 0;
 	if (!v->from_config)
 		vm_free(v);
-	else if (v->next != NULL) {
-		vm_spec_free(v->spec);
-		v->spec = v->next;
-		v->next = NULL;
-	}
+	else
+		vm_take_next(v);
 	reset_check(p);
 	shutdown_check(p);
 }

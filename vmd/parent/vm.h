@@ -26,7 +26,7 @@ struct vm {
 	struct vm_spec *run;  /* what this run uses, or NULL */
 	struct vm_spec *next; /* definition for the next run, or NULL */
 	int from_config;      /* stays when it ends */
-	uint32_t want_id;     /* fixed id, 0: any */
+	uint32_t want_id;     /* fixed id, 0: any; of the next run */
 
 	enum vm_state state; /* vm_event() is the only writer */
 	uint64_t generation; /* of the current launch, 0: none */
@@ -88,6 +88,10 @@ int vm_event(struct vm *v, enum vm_ev ev);
 struct vm *vm_new(struct parent *p, struct vm_spec *spec, int from_config);
 /* Give it the id it has had or wants.  0, or -1 as ids_assign(). */
 int vm_assign_id(struct vm *v);
+/* Its definition changed while it was up: from now on it is the new one. */
+void vm_take_next(struct vm *v);
+/* Will that change anything? */
+int vm_has_next(const struct vm *v);
 /* Are both definitions the same, but for where they are written? */
 int vm_spec_same(const struct vm_spec *a, const struct vm_spec *b);
 /* Forget it: only when it is stopped. */

@@ -49,6 +49,35 @@ vm_assign_id(struct vm *v)
 	return v->spec->id == 0 ? -1 : 0;
 }
 
+int
+vm_has_next(const struct vm *v)
+{
+	return v->next != NULL ||
+	    (v->want_id != 0 && v->want_id != v->spec->id);
+}
+
+void
+vm_take_next(struct vm *v)
+{
+	uint32_t old = v->spec->id;
+
+	if (v->next != NULL) {
+		vm_spec_free(v->spec);
+		v->spec = v->next;
+		v->next = NULL;
+	}
+	v->spec->id = old;
+	if (v->want_id == 0 || v->want_id == old)
+		return;
+	if (vm_assign_id(v) == -1) {
+		log_warnx("%s: id %u is taken, keeps %u", v->spec->name,
+		    v->want_id, old);
+		v->spec->id = old;
+	} else if (ids_save(v->parent->ids) == -1) {
+		log_warn("cannot save ids");
+	}
+}
+
 static struct ibuf *
 flat(const struct vm_spec *s)
 {

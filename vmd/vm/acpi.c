@@ -9,6 +9,8 @@
 
 #include "vmd/vm/acpi_pm.h"
 #include "vmd/vm/aml.h"
+#include "vmd/vm/mmio.h"
+#include "vmd/vm/pci.h"
 #include "vmd/vm/boot.h"
 
 #define AREA	 0xe0000ULL
@@ -248,6 +250,26 @@ isa(struct aml *a, const struct isa *d)
 	aml_end(a, dev);
 }
 
+/* Which line INTA of each slot is; no function has another pin. */
+static void
+pci_lines(struct aml *a)
+{
+	size_t all, one;
+	unsigned int slot;
+
+	aml_def_name(a, "_PRT");
+	all = aml_package(a, PCI_SLOTS - 1);
+	for (slot = 1; slot < PCI_SLOTS; slot++) {
+		one = aml_package(a, 4);
+		aml_int(a, slot << 16 | 0xffff);
+		aml_int(a, 0); /* INTA */
+		aml_int(a, 0); /* not by a link device */
+		aml_int(a, pci_irq(slot));
+		aml_end(a, one);
+	}
+	aml_end(a, all);
+}
+
 /* Windows: all ports but ours, and two below 4 GiB where no memory is. */
 static void
 pci_root(struct aml *a)
@@ -264,9 +286,10 @@ pci_root(struct aml *a)
 	aml_io(a, 0xcf8, 8);
 	aml_io_range(a, 0x0000, 0x0cf7);
 	aml_io_range(a, 0x0d00, 0xffff);
-	aml_mem_range(a, 0xc0000000, 0xdfffffff);
-	aml_mem_range(a, 0xf0000000, 0xfebfffff);
+	aml_mem_range(a, MMIO_LOW, MMIO_LOW_END - 1);
+	aml_mem_range(a, MMIO_HIGH, MMIO_HIGH_END - 1);
 	aml_crs_end(a, crs);
+	pci_lines(a);
 	for (i = 0; i < sizeof(isa_devices) / sizeof(isa_devices[0]); i++)
 		isa(a, &isa_devices[i]);
 	aml_end(a, dev);

@@ -52,6 +52,13 @@ void bus_free(struct bus *b);
  * `ops' must outlive the bus.  0, or -1 with errno EEXIST, EINVAL or ENOSPC.
  */
 int bus_add(struct bus *b, const struct device_ops *ops, void *dev);
+/*
+ * A range that moves, as a PCI BAR does: `where' says where it is now
+ * (above 0xffff: nowhere), with the bus lock held; ops->base is 0 and `port'
+ * counts from the beginning of the range.  Those that do not move go first.
+ */
+int bus_add_moving(struct bus *b, const struct device_ops *ops, void *dev,
+    uint64_t (*where)(void *dev));
 /* One access; vcpu threads. */
 uint32_t bus_read(struct bus *b, uint16_t port, unsigned int size);
 void bus_write(struct bus *b, uint16_t port, unsigned int size, uint32_t val);

@@ -15,7 +15,10 @@
 #include "proc/proc.h"
 #include "vmd/vm/boot.h"
 #include "vmd/vm/console.h"
+#include "vmd/vm/devs.h"
+#include "vmd/vm/mmio.h"
 #include "vmd/vm/probe.h"
+#include "vmd/vm/viornd.h"
 #include "vmd/vm/vm.h"
 
 #define PAGE	4096ULL
@@ -65,16 +68,20 @@ io_write(void *arg, uint16_t port, unsigned int size, uint32_t val)
 	bus_write(vm->bus, port, size, val);
 }
 
-/* There are no devices in memory yet. */
 static uint64_t
 mmio_read(void *arg, uint64_t gpa, unsigned int size)
 {
-	return UINT64_MAX;
+	struct vm *vm = arg;
+
+	return mmio_bus_read(vm->mmio, gpa, size);
 }
 
 static void
 mmio_write(void *arg, uint64_t gpa, unsigned int size, uint64_t val)
 {
+	struct vm *vm = arg;
+
+	mmio_bus_write(vm->mmio, gpa, size, val);
 }
 
 static void
@@ -103,6 +110,15 @@ machine_poweroff(void *arg)
 	vmm_stop(vm->vmm);
 }
 
+static void
+vmmci_expired(void *arg, int reboot, const char *why)
+{
+	struct vm *vm = arg;
+
+	vm_note(vm, reboot ? VMEXIT_RESET : VMEXIT_POWEROFF, "%s", why);
+	vmm_stop(vm->vmm);
+}
+
 /* --- steps ------------------------------------------------------------ */
 
 static enum vmerr
@@ -115,17 +131,8 @@ fail(char err[VM_TEXTLEN], enum vmerr e, const char *what)
 static enum vmerr
 check(struct vm *vm, char err[VM_TEXTLEN])
 {
-	const struct vm_spec *s = vm->spec;
-	const char *what = NULL;
-
-	if (s->ndisks > 0)
-		what = "disks";
-	else if (s->nnics > 0)
-		what = "interfaces";
-	else if (s->cdrom != NULL)
-		what = "CD-ROMs";
-	if (what != NULL) {
-		snprintf(err, VM_TEXTLEN, "%s are not supported yet", what);
+	if (vm->spec->nnics > 0) {
+		snprintf(err, VM_TEXTLEN, "interfaces are not supported yet");
 		return VMERR_UNSUPPORTED;
 	}
 	if (fdlist_get(&vm->fds, FD_KVM, 0, 0) == -1) {
@@ -179,6 +186,21 @@ make_console(struct vm *vm, char err[VM_TEXTLEN])
 	return vm->console == NULL ? VMERR_GUEST : VMERR_OK;
 }
 
+/* What device processes will be given. */
+static enum vmerr
+make_devs(struct vm *vm, char err[VM_TEXTLEN])
+{
+	const struct devs_ops ops = { .ready = vm_devs_ready,
+		.paused = vm_devs_paused,
+		.ended = vm_devs_ended,
+		.arg = vm };
+
+	vm->devs = devs_new(vm->base, vm->spec, &vm->mem, vm->up, &ops);
+	if (vm->devs == NULL)
+		return fail(err, VMERR_GUEST, "devices");
+	return VMERR_OK;
+}
+
 /*
  * For good.  What the kernel does not have is named in the log.  These are
  * a thread's own: before the vcpus' threads are made.
@@ -222,12 +244,35 @@ high_memory(const struct gmem *g)
 	return 0;
 }
 
+/* Devices that are virtio's; the vm process has those without a file. */
+static enum vmerr
+make_virtio(struct vm *vm, char err[VM_TEXTLEN])
+{
+	struct virtio_host *h = &vm->virtio;
+
+	if ((vm->mmio = mmio_new(vm->bus)) == NULL)
+		return fail(err, VMERR_GUEST, "devices");
+	h->bus = vm->bus;
+	h->pci = vm->pci;
+	h->mmio = vm->mmio;
+	h->base = vm->base;
+	h->mem = &vm->mem;
+	h->ops = &virtio_host_vmm;
+	h->arg = vm->vmm;
+	if ((vm->viornd = viornd_new(h, VIORND_RATE)) == NULL)
+		return fail(err, VMERR_GUEST, "viornd");
+	if (devs_plug(vm->devs, h) == -1)
+		return fail(err, VMERR_GUEST, "devices");
+	return VMERR_OK;
+}
+
 static enum vmerr
 make_devices(struct vm *vm, char err[VM_TEXTLEN])
 {
 	const struct uart_ops uart = { .output = console_output,
 		.room = console_room,
 		.arg = vm->console };
+	const struct vmmci_ops vmmci = { vmmci_expired, vm };
 	struct machine *m = &vm->machine;
 	struct bus *b;
 
@@ -243,7 +288,8 @@ make_devices(struct vm *vm, char err[VM_TEXTLEN])
 		 vm->spec->cpus == 0 ? 1 : vm->spec->cpus)) == NULL ||
 	    (vm->legacy = legacy_new(b, m)) == NULL ||
 	    (vm->pci = pci_new(b, m)) == NULL ||
-	    (vm->acpi = acpi_pm_new(b, m)) == NULL)
+	    (vm->acpi = acpi_pm_new(b, m)) == NULL ||
+	    (vm->vmmci = vmmci_new(b, m, vm->pci, &vmmci)) == NULL)
 		return fail(err, VMERR_GUEST, "devices");
 	console_uart(vm->console, vm->uart);
 	return VMERR_OK;
@@ -370,8 +416,19 @@ vm_build(struct vm *vm, char err[VM_TEXTLEN])
 	if ((e = check(vm, err)) != VMERR_OK || (e = lock(err)) != VMERR_OK ||
 	    (e = make_vmm(vm, &ops, err)) != VMERR_OK ||
 	    (e = make_console(vm, err)) != VMERR_OK ||
-	    (e = narrow(err)) != VMERR_OK ||
-	    (e = make_devices(vm, err)) != VMERR_OK ||
+	    (e = make_devs(vm, err)) != VMERR_OK ||
+	    (e = narrow(err)) != VMERR_OK)
+		return e;
+	return VMERR_OK;
+}
+
+enum vmerr
+vm_finish(struct vm *vm, char err[VM_TEXTLEN])
+{
+	enum vmerr e;
+
+	if ((e = make_devices(vm, err)) != VMERR_OK ||
+	    (e = make_virtio(vm, err)) != VMERR_OK ||
 	    (e = boot(vm, err)) != VMERR_OK)
 		return e;
 	return VMERR_OK;

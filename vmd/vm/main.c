@@ -7,12 +7,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmd/dev/dev.h"
 #include "vmd/vm/vm.h"
+
+static int
+vioblk_main(void)
+{
+	return dev_main(&vioblk_ops);
+}
+
+static int
+vioscsi_main(void)
+{
+	return dev_main(&vioscsi_ops);
+}
 
 static const struct {
 	const char *name;
 	int (*main)(void);
 } roles[] = {
+	{ "vioblk", vioblk_main },
+	{ "vioscsi", vioscsi_main },
 	{ "vm", vm_main },
 };
 

@@ -4,23 +4,27 @@
 
 VM_SRCS = \
 	vmd/vm/console.c \
+	vmd/vm/devs.c \
 	vmd/vm/machine.c \
 	vmd/vm/main.c \
 	vmd/vm/nores.c \
 	vmd/vm/probe.c \
 	vmd/vm/probe_guest.c \
+	vmd/vm/viornd.c \
+	vmd/vm/virtio_host.c \
 	vmd/vm/vm.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
+	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
 	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
-	$(UTIL_SRCS))
+	$(UTIL_SRCS) $(VIRTIO_SRCS))
 
 # static-pie: it is started in an empty root, by descriptor.
 $(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)
 	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
 		-Wl,--gc-sections -o $@ $^ $(VMBOOT_LIBS) $(SANDBOX_LIBS) \
 		-levent_core -Wl,-z,nodlopen -Wl,-u,libbsd_init_func \
-		-lbsd-ctor -lbsd -lmd
+		-lbsd-ctor -lbsd -lmd $(DISK_LIBS)
 
 UNIT += vm_console_test
 vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
@@ -28,3 +32,12 @@ vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
 vm_console_test_LIBS = -levent_core -lbsd -lutil
 
 all: $(B)/vmd-guest
+
+# The real program with a bad vmm.
+UNIT += vm_badpeer_test
+vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
+	lib/util/ring.c \
+	$(IMSG_SRCS) $(PROTO_SRCS)
+vm_badpeer_test_LIBS = -lbsd
+
+$(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf

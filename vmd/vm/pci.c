@@ -50,6 +50,8 @@ struct pci_func {
 	unsigned int last_cap; /* where its pointer goes */
 	void (*written)(void *arg, unsigned int off, unsigned int size);
 	void *arg;
+	void (*reading)(void *arg, unsigned int off, unsigned int size);
+	void *reading_arg;
 };
 
 struct pci {
@@ -154,6 +156,14 @@ pci_on_write(struct pci_func *f, void (*fn)(void *, unsigned int, unsigned int),
 	f->arg = arg;
 }
 
+void
+pci_on_read(struct pci_func *f, void (*fn)(void *, unsigned int, unsigned int),
+    void *arg)
+{
+	f->reading = fn;
+	f->reading_arg = arg;
+}
+
 /* The low bits stay 0, which is how a guest finds the size. */
 int
 pci_bar(struct pci_func *f, unsigned int bar, uint64_t size,
@@ -240,6 +250,7 @@ pci_read(void *dev, uint16_t port, unsigned int size)
 {
 	struct pci *p = dev;
 	struct pci_func *f;
+	unsigned int off;
 
 	if (port == PORT_ADDRESS && size == 4)
 		return p->address;
@@ -247,7 +258,10 @@ pci_read(void *dev, uint16_t port, unsigned int size)
 		return p->reset;
 	if (port < PORT_DATA || (f = target(p)) == NULL)
 		return UINT32_MAX;
-	return pci_get(f, (p->address & 0xfc) + (port & 3U), size);
+	off = (p->address & 0xfc) + (port & 3U);
+	if (f->reading != NULL)
+		f->reading(f->reading_arg, off, size);
+	return pci_get(f, off, size);
 }
 
 /* Only an access of all 32 bits reaches the address register. */

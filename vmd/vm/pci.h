@@ -18,6 +18,17 @@ struct pci;
 #define PCI_FUNCS 8
 #define PCI_BARS  6
 
+/*
+ * The interrupt line (GSI, and IRQ of the 8259s) of INTA of all functions in
+ * `slot': level, shared.  The ACPI tables say the same, and so does firmware
+ * for an i440FX.
+ */
+static inline unsigned int
+pci_irq(unsigned int slot)
+{
+	return (slot - 1) % 4 < 2 ? 10 : 11;
+}
+
 struct pci_ids {
 	uint16_t vendor, device, subvendor, subdevice;
 	uint8_t rev;
@@ -40,6 +51,9 @@ struct pci_func *pci_add(struct pci *p, unsigned int slot, unsigned int func,
 void pci_on_write(struct pci_func *f,
     void (*fn)(void *arg, unsigned int off, unsigned int size), void *arg);
 
+/* The same before the guest reads, so that the device can set it first. */
+void pci_on_read(struct pci_func *f,
+    void (*fn)(void *arg, unsigned int off, unsigned int size), void *arg);
 /*
  * Give register `bar' a size, a power of two of at least 16; IO at most
  * 256.  MEM64 takes two registers.  0, or -1 with errno EINVAL or EEXIST.

@@ -25,6 +25,7 @@
 #include "lib/util/log.h"
 #include "proc/proc.h"
 #include "vmd/vm/console.h"
+#include "vmd/vm/devs.h"
 #include "vmd/vm/probe.h"
 #include "vmd/vm/vm.h"
 
@@ -52,9 +53,6 @@ static void __attribute__((noreturn)) vm_leave(struct vm *vm)
 {
 	struct vmop_result r = { .err = VMERR_OK };
 
-	/* All vcpus are out of the guest when this returns. */
-	if (vm->vmm != NULL)
-		vmm_pause(vm->vmm);
 	console_free(vm->console);
 	pthread_mutex_lock(&vm->lock);
 	r.exit = vm->exit;
@@ -68,43 +66,87 @@ static void __attribute__((noreturn)) vm_leave(struct vm *vm)
 	_exit(0);
 }
 
+/* First the devices: what the guest wrote is to be on disk. */
+static void
+vm_end(struct vm *vm)
+{
+	if (vm->ending)
+		return;
+	vm->ending = 1;
+	/* All vcpus are out of the guest when this returns. */
+	if (vm->vmm != NULL)
+		vmm_pause(vm->vmm);
+	if (vm->devs == NULL)
+		vm_leave(vm);
+	devs_shutdown(vm->devs);
+}
+
+void
+vm_devs_ended(void *arg)
+{
+	vm_leave(arg);
+}
+
 static void
 vm_woken(evutil_socket_t fd, short what, void *arg)
 {
-	vm_leave(arg);
+	vm_end(arg);
 }
 
 /* --- launch ----------------------------------------------------------- */
 
 static void
-vm_answer_start(struct vm *vm, const struct msg *m, enum vmerr e, char *text)
+vm_answer_start(struct vm *vm, enum vmerr e, char *text)
 {
 	struct vmop_result r = { .err = e, .text = text };
 
+	vm->launched = 1;
 	r.id = vm->spec->id;
 	r.generation = vm->spec->generation;
 	r.name = vm->spec->name;
-	if (peer_result(vm->up, IMSG_VMDOP_START_VM_RESPONSE, m->hdr, &r) == -1)
+	if (peer_result(vm->up, IMSG_VMDOP_START_VM_RESPONSE, vm->start, &r) ==
+	    -1)
 		_exit(1);
 }
 
-static void __attribute__((noreturn)) vm_launch_failed(struct vm *vm)
+static void __attribute__((noreturn))
+vm_launch_failed(struct vm *vm, enum vmerr e, char *text)
 {
+	vm_answer_start(vm, e, text);
 	if (peer_flush(vm->up, LAST_WORDS_MS) == -1)
 		_exit(1);
 	_exit(0);
 }
 
-static void __attribute__((noreturn))
-vm_probe(struct vm *vm, const struct msg *m)
+static void __attribute__((noreturn)) vm_probe(struct vm *vm)
 {
 	char text[PROBE_TEXTLEN];
 	enum vmerr e;
 
 	e = probe_run(fdlist_get(&vm->fds, FD_KVM, 0, 0), text);
-	vm_answer_start(vm, m, e, text);
+	vm_answer_start(vm, e, text);
 	vm_note(vm, VMEXIT_POWEROFF, "probe done");
 	vm_leave(vm);
+}
+
+/* The devices are ready, if there are any: now the rest. */
+void
+vm_devs_ready(void *arg, const char *error)
+{
+	struct vm *vm = arg;
+	char err[VM_TEXTLEN] = "";
+	enum vmerr e = VMERR_GUEST;
+
+	if (error != NULL)
+		snprintf(err, sizeof(err), "%s", error);
+	else
+		e = vm_finish(vm, err);
+	fdlist_close(&vm->fds);
+	if (e != VMERR_OK)
+		vm_launch_failed(vm, e, err);
+	vm_answer_start(vm, VMERR_OK, NULL);
+	if (vmm_start(vm->vmm) == -1)
+		fatal("vcpus");
 }
 
 static int
@@ -115,29 +157,48 @@ vm_start_request(struct peer *p, struct msg *m)
 	char err[VM_TEXTLEN] = "";
 	enum vmerr e;
 
-	if (vm->spec != NULL)
-		return peer_fail(p, m, IMSG_VMDOP_START_VM_RESPONSE,
-		    VMERR_RUNNING, "%s", vm->spec->name);
+	if (vm->spec != NULL) {
+		log_warnx("started twice");
+		return -1;
+	}
 	if ((spec = vm_spec_get(&m->body)) == NULL)
 		return -1;
 	vm->spec = spec;
+	vm->start = m->hdr;
 	if (wire_get_fdlist(&m->body, &vm->fds, m->fds, m->nfds) == -1 ||
 	    wire_end(&m->body) == -1)
 		return -1;
 	setproctitle("-vmd: vm/%s", spec->name);
 	if (spec->flags & VMF_PROBE)
-		vm_probe(vm, m);
-	e = vm_build(vm, err);
-	fdlist_close(&vm->fds);
-	vm_answer_start(vm, m, e, e == VMERR_OK ? NULL : err);
-	if (e != VMERR_OK)
-		vm_launch_failed(vm);
-	if (vmm_start(vm->vmm) == -1)
-		fatal("vcpus");
+		vm_probe(vm);
+	if ((e = vm_build(vm, err)) != VMERR_OK)
+		vm_launch_failed(vm, e, err);
+	if (devs_count(vm->devs) == 0)
+		vm_devs_ready(vm, NULL);
 	return 0;
 }
 
+/* The channel of a device process, from vmm. */
+static int
+vm_device(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+
+	if (vm->devs == NULL)
+		return -1;
+	return devs_channel(vm->devs, m);
+}
+
 /* --- orders ----------------------------------------------------------- */
+
+static int
+vm_resume(struct vm *vm)
+{
+	devs_resume(vm->devs);
+	vm->paused = 0;
+	vmmci_unpause(vm->vmmci);
+	return vmm_resume(vm->vmm);
+}
 
 static int
 vm_shutdown(struct peer *p, struct msg *m)
@@ -146,14 +207,14 @@ vm_shutdown(struct peer *p, struct msg *m)
 
 	if (wire_end(&m->body) == -1)
 		return -1;
-	if (vm->vmm == NULL)
+	if (!vm->launched)
 		return 0;
-	acpi_pm_button(vm->acpi);
-	/* Held, it could never hear the button. */
-	if (vm->paused) {
-		vm->paused = 0;
-		vmm_resume(vm->vmm);
-	}
+	/* Who listens to neither hears the button when it does. */
+	if (!vmmci_send(vm->vmmci, VMMCI_SHUTDOWN))
+		acpi_pm_button(vm->acpi);
+	/* Held, it could never hear of it. */
+	if (vm->paused)
+		vm_resume(vm);
 	return 0;
 }
 
@@ -164,7 +225,7 @@ vm_stop(struct peer *p, struct msg *m)
 
 	if (wire_end(&m->body) == -1)
 		return -1;
-	if (vm->vmm == NULL)
+	if (!vm->launched)
 		_exit(0);
 	vm_note(vm, VMEXIT_STOPPED, "stopped");
 	vmm_stop(vm->vmm);
@@ -188,7 +249,7 @@ skip_id(struct msg *m, uint32_t *flags, uint32_t *arg)
 }
 
 static int
-answer(struct vm *vm, const struct msg *m, uint32_t type, enum vmerr e,
+answer(struct vm *vm, struct msg_hdr hdr, uint32_t type, enum vmerr e,
     const char *text)
 {
 	char copy[VM_TEXTLEN];
@@ -201,7 +262,7 @@ answer(struct vm *vm, const struct msg *m, uint32_t type, enum vmerr e,
 		snprintf(copy, sizeof(copy), "%s", text);
 		r.text = copy;
 	}
-	peer_result(vm->up, type, m->hdr, &r);
+	peer_result(vm->up, type, hdr, &r);
 	return 0;
 }
 
@@ -209,19 +270,38 @@ static int
 vm_pause(struct peer *p, struct msg *m)
 {
 	struct vm *vm = peer_arg(p);
-	enum vmerr e = VMERR_OK;
+	enum vmerr e;
 
 	if (skip_id(m, NULL, NULL) == -1)
 		return -1;
-	if (vm->vmm == NULL)
+	if (!vm->launched || vm->ending)
 		e = VMERR_NOTRUNNING;
-	else if (vm->paused)
+	else if (vm->paused || vm->pausing)
 		e = VMERR_PAUSED;
 	else if (vmm_pause(vm->vmm) == -1)
 		e = VMERR_GUEST;
-	else
-		vm->paused = 1;
-	return answer(vm, m, IMSG_VMDOP_PAUSE_VM_RESPONSE, e, NULL);
+	else {
+		vmmci_pause(vm->vmmci);
+		vm->pausing = 1;
+		vm->pause = m->hdr;
+		devs_pause(vm->devs);
+		return 0;
+	}
+	return answer(vm, m->hdr, IMSG_VMDOP_PAUSE_VM_RESPONSE, e, NULL);
+}
+
+/* The devices hold still, or do not. */
+void
+vm_devs_paused(void *arg, const char *error)
+{
+	struct vm *vm = arg;
+
+	vm->pausing = 0;
+	vm->paused = 1;
+	if (error != NULL)
+		vm_resume(vm);
+	answer(vm, vm->pause, IMSG_VMDOP_PAUSE_VM_RESPONSE,
+	    error == NULL ? VMERR_OK : VMERR_GUEST, error);
 }
 
 static int
@@ -232,15 +312,13 @@ vm_unpause(struct peer *p, struct msg *m)
 
 	if (skip_id(m, NULL, NULL) == -1)
 		return -1;
-	if (vm->vmm == NULL)
+	if (!vm->launched || vm->ending)
 		e = VMERR_NOTRUNNING;
 	else if (!vm->paused)
 		e = VMERR_NOTPAUSED;
-	else if (vmm_resume(vm->vmm) == -1)
+	else if (vm_resume(vm) == -1)
 		e = VMERR_GUEST;
-	else
-		vm->paused = 0;
-	return answer(vm, m, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, e, NULL);
+	return answer(vm, m->hdr, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, e, NULL);
 }
 
 static int
@@ -253,20 +331,35 @@ vm_console_request(struct peer *p, struct msg *m)
 	if (skip_id(m, &flags, NULL) == -1)
 		return -1;
 	if (vm->console == NULL)
-		return answer(vm, m, type, VMERR_NOTRUNNING, NULL);
+		return answer(vm, m->hdr, type, VMERR_NOTRUNNING, NULL);
 	if (m->nfds != 1)
-		return answer(vm, m, type, VMERR_BADMSG, "no socket");
+		return answer(vm, m->hdr, type, VMERR_BADMSG, "no socket");
 	switch (console_attach(vm->console, &m->fds[0], flags)) {
 	case -1:
-		return answer(vm, m, type, VMERR_LIMIT,
+		return answer(vm, m->hdr, type, VMERR_LIMIT,
 		    errno == EMFILE ? "too many consoles" : strerror(errno));
 	case 0:
-		return answer(vm, m, type, VMERR_OK,
+		return answer(vm, m->hdr, type, VMERR_OK,
 		    flags & VMOP_READONLY ? NULL :
 					    "read-only: another console types");
 	default:
-		return answer(vm, m, type, VMERR_OK, NULL);
+		return answer(vm, m->hdr, type, VMERR_OK, NULL);
 	}
+}
+
+static int
+vm_break(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	enum vmerr e = VMERR_OK;
+
+	if (skip_id(m, NULL, NULL) == -1)
+		return -1;
+	if (vm->uart == NULL)
+		e = VMERR_NOTRUNNING;
+	else
+		uart_break(vm->uart);
+	return answer(vm, m->hdr, IMSG_CTL_BREAK_RESPONSE, e, NULL);
 }
 
 static int
@@ -282,11 +375,13 @@ vm_verbose(struct peer *p, struct msg *m)
 
 static const struct msg_handler vm_msgs[] = {
 	{ IMSG_VMDOP_START_VM_REQUEST, ROLE_VMM, vm_start_request },
+	{ IMSG_VMDOP_DEVICE, ROLE_VMM, vm_device },
 	{ IMSG_VMDOP_VM_SHUTDOWN, ROLE_VMM, vm_shutdown },
 	{ IMSG_VMDOP_VM_STOP, ROLE_VMM, vm_stop },
 	{ IMSG_VMDOP_PAUSE_VM, ROLE_VMM, vm_pause },
 	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_VMM, vm_unpause },
 	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_VMM, vm_console_request },
+	{ IMSG_CTL_BREAK, ROLE_VMM, vm_break },
 	{ IMSG_CTL_VERBOSE, ROLE_VMM, vm_verbose },
 };
 

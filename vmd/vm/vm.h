@@ -10,6 +10,8 @@
 #include "lib/vmm/vmm.h"
 #include "proc/peer.h"
 #include "vmd/vm/device.h"
+#include "vmd/vm/virtio.h"
+#include "vmd/vm/vmmci.h"
 
 /*
  * The vm process: one guest.  Its main thread owns the channel, the console
@@ -35,9 +37,19 @@ struct vm {
 	struct legacy *legacy;
 	struct pci *pci;
 	struct acpi_pm *acpi;
+	struct vmmci *vmmci;
+	struct mmio *mmio;
+	struct virtio_host virtio; /* what virtio_new() wants */
+	struct viornd *viornd;
 	struct console *console;
+	struct devs *devs;
+	struct msg_hdr start; /* the request that launched us */
+	int launched;	      /* and was answered */
+	struct msg_hdr pause; /* a request to pause that waits */
+	int pausing;	      /* for the devices */
 	int paused;
-	int wake; /* eventfd: a vcpu ended */
+	int ending; /* the vcpus have ended */
+	int wake;   /* eventfd: a vcpu ended */
 	struct event *wake_ev;
 
 	pthread_mutex_t lock;
@@ -56,10 +68,16 @@ void vm_note(struct vm *vm, enum vmexit how, const char *fmt, ...)
 
 /*
  * machine.c: from a spec and descriptors to a guest that is ready to run,
- * narrowing the process on the way.  VMERR_OK, or an error with a sentence
- * in `err'.
+ * narrowing the process on the way: first what the device processes need,
+ * then, when they are ready, the rest.  VMERR_OK, or an error with a
+ * sentence in `err'.
  */
 enum vmerr vm_build(struct vm *vm, char err[VM_TEXTLEN]);
+enum vmerr vm_finish(struct vm *vm, char err[VM_TEXTLEN]);
+/* vm.c: what devs.c calls. */
+void vm_devs_ready(void *arg, const char *error);
+void vm_devs_paused(void *arg, const char *error);
+void vm_devs_ended(void *arg);
 /* The ranges of a guest with `bytes' of memory.  0, or -1 with errno. */
 int vm_memory(struct gmem *g, uint64_t bytes);
 

@@ -28,6 +28,7 @@ guest_free(struct guest *g)
 
 	while ((o = TAILQ_FIRST(&g->orders)) != NULL)
 		order_free(g, o);
+	devices_free(g);
 	TAILQ_REMOVE(&g->m->guests, g, entry);
 	if (g->ended != NULL)
 		event_free(g->ended);
@@ -105,7 +106,7 @@ answer_all(struct guest *g)
 
 	while ((o = TAILQ_FIRST(&g->orders)) != NULL) {
 		m.hdr = o->hdr;
-		if (!o->answered)
+		if (!o->answered && o->why == NULL)
 			peer_fail(g->m->up, &m, o->answer, VMERR_GONE,
 			    "%s has ended", g->name);
 		order_free(g, o);
@@ -141,23 +142,36 @@ report_end(struct guest *g, int status)
 }
 
 void
+guest_settle(struct guest *g)
+{
+	struct vmm_role *m = g->m;
+
+	/* Where there is no pid namespace they may outlive it. */
+	if (!g->over || devices_kill(g) > 0)
+		return;
+	answer_all(g);
+	report_end(g, g->status);
+	guest_free(g);
+	if (m->ending && TAILQ_EMPTY(&m->guests))
+		event_base_loopbreak(m->base);
+}
+
+void
 guest_ended(int fd, short ev, void *arg)
 {
 	struct guest *g = arg;
-	struct vmm_role *m = g->m;
-	int status = STATUS_UNKNOWN, rc;
+	int rc;
 
 	/* First what it still had to say. */
 	peer_drain(g->peer);
-	if ((rc = spawn_reap(g->pidfd, &status)) == 0)
+	g->status = STATUS_UNKNOWN;
+	if ((rc = spawn_reap(g->pidfd, &g->status)) == 0)
 		return;
 	if (rc == -1)
 		log_warn("vm/%s: cannot be reaped", g->name);
 	log_debug("vm/%s: pid %d, wait status 0x%x", g->name, (int)g->pid,
-	    (unsigned int)status);
-	answer_all(g);
-	report_end(g, status);
-	guest_free(g);
-	if (m->ending && TAILQ_EMPTY(&m->guests))
-		event_base_loopbreak(m->base);
+	    (unsigned int)g->status);
+	g->over = 1;
+	event_del(g->ended);
+	guest_settle(g);
 }

@@ -215,7 +215,22 @@ order_free(struct guest *g, struct order *o)
 	TAILQ_REMOVE(&g->orders, o, entry);
 	if (o->late != NULL)
 		event_free(o->late);
+	free(o->why);
 	free(o);
+}
+
+/* It was paused by us. */
+static void
+tell_held(struct guest *g, char *why)
+{
+	const struct msg_hdr none = { 0 };
+	struct vmop_result r = { .text = why };
+
+	r.id = g->id;
+	r.generation = g->generation;
+	r.pid = g->pid;
+	r.name = g->name;
+	peer_result(g->m->up, IMSG_VMDOP_VM_PAUSED, none, &r);
 }
 
 /* The answer to an order: exactly one that was given. */
@@ -231,12 +246,35 @@ guest_answer(struct peer *p, struct msg *m)
 			break;
 	if (o == NULL || get_result(m, &r) == -1)
 		return -1;
-	if (!o->answered) {
-		sign(g, &r);
+	sign(g, &r);
+	if (o->why != NULL) {
+		if (r.err == VMERR_OK || r.err == VMERR_PAUSED)
+			tell_held(g, o->why);
+	} else if (!o->answered) {
 		peer_result(g->m->up, o->answer, o->hdr, &r);
 	}
 	vmop_result_fini(&r);
 	order_free(g, o);
+	return 0;
+}
+
+/* A device does not answer or speaks nonsense, says the vm process. */
+static int
+guest_device_failed(struct peer *p, struct msg *m)
+{
+	struct guest *g = peer_arg(p);
+	struct device *d;
+	struct dev_id id;
+
+	if (dev_id_get(&m->body, &id) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1 ||
+	    (d = device_find(g, id.kind, id.idx)) == NULL) {
+		dev_id_fini(&id);
+		return -1;
+	}
+	device_kill(d, id.text != NULL ? "the vm process gave it up" : NULL);
+	dev_id_fini(&id);
 	return 0;
 }
 
@@ -261,6 +299,8 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
 	{ IMSG_CTL_CONSOLE_RESPONSE,	ROLE_VM, guest_answer },
+	{ IMSG_VMDOP_DEVICE_FAILED,	ROLE_VM, guest_device_failed },
+	{ IMSG_CTL_BREAK_RESPONSE,	ROLE_VM, guest_answer },
 };
 /* clang-format on */
 const size_t guest_nmsgs = sizeof(guest_msgs) / sizeof(guest_msgs[0]);
@@ -306,4 +346,32 @@ guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
 		return;
 	order_free(g, o);
 	peer_fail(g->m->up, m, answer, VMERR_GONE, "%s is ending", g->name);
+}
+
+void
+guest_hold(struct guest *g, const char *why)
+{
+	const struct msg_hdr none = { 0 };
+	struct vmop_id v = { .id = g->id, .generation = g->generation };
+	struct order *o;
+	struct ibuf *b = NULL;
+
+	log_warnx("vm/%s: %s: paused", g->name, why);
+	if ((o = calloc(1, sizeof(*o))) == NULL ||
+	    (o->why = strdup(why)) == NULL ||
+	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    vmop_id_put(b, &v) == -1) {
+		ibuf_free(b);
+		goto fail;
+	}
+	o->answer = IMSG_VMDOP_PAUSE_VM_RESPONSE;
+	if (peer_send(g->peer, IMSG_VMDOP_PAUSE_VM, none, b, NULL, 0) == -1)
+		goto fail;
+	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	return;
+fail:
+	if (o != NULL)
+		free(o->why);
+	free(o);
+	guest_kill(g, "a device is gone, and it cannot be paused", VMERR_GUEST);
 }

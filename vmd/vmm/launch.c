@@ -95,6 +95,7 @@ guest_new(struct vmm_role *m, const struct vm_spec *spec, struct msg_hdr start)
 	g->pidfd = -1;
 	g->pid = -1;
 	TAILQ_INIT(&g->orders);
+	TAILQ_INIT(&g->devices);
 	TAILQ_INSERT_TAIL(&m->guests, g, entry);
 	if ((g->name = strdup(spec->name)) == NULL) {
 		guest_free(g);
@@ -161,7 +162,11 @@ guest_launch(struct vmm_role *m, const struct vm_spec *spec, struct fdlist *fds,
 		goto fail;
 	fd_close(&sv[1]);
 	what = "channel";
-	if (watch(g, &sv[0]) == -1 || send_start(g, spec, fds) == -1)
+	if (watch(g, &sv[0]) == -1)
+		goto fail;
+	what = "devices";
+	if (devices_new(g, spec, fds) == -1 || send_start(g, spec, fds) == -1 ||
+	    devices_launch(g) == -1)
 		goto fail;
 	return g;
 fail:
@@ -169,8 +174,9 @@ fail:
 	fd_close(&sv[0]);
 	fd_close(&sv[1]);
 	if (g != NULL && g->pidfd != -1) {
-		/* Its end is reported by nobody: reap it here. */
+		/* Their end is reported by nobody: reap them here. */
 		guest_kill(g, "not launched", VMERR_GUEST);
+		devices_reap(g);
 		while (waitpid(g->pid, NULL, 0) == -1 && errno == EINTR)
 			;
 	}

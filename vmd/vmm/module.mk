@@ -1,4 +1,5 @@
 VMMROLE_SRCS = \
+	vmd/vmm/device.c \
 	vmd/vmm/end.c \
 	vmd/vmm/guest.c \
 	vmd/vmm/launch.c \

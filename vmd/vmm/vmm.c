@@ -118,6 +118,8 @@ answer_type(uint32_t type)
 		return IMSG_VMDOP_PAUSE_VM_RESPONSE;
 	case IMSG_VMDOP_UNPAUSE_VM:
 		return IMSG_VMDOP_UNPAUSE_VM_RESPONSE;
+	case IMSG_CTL_BREAK:
+		return IMSG_CTL_BREAK_RESPONSE;
 	case IMSG_CTL_CONSOLE_REQUEST:
 		return IMSG_CTL_CONSOLE_RESPONSE;
 	default:
@@ -140,7 +142,7 @@ terminate(struct peer *p, struct msg *m, struct guest *g, uint32_t flags)
 	peer_result(p, IMSG_VMDOP_TERMINATE_VM_RESPONSE, m->hdr, &r);
 }
 
-/* An order for a guest: stop, pause, unpause, console. */
+/* An order for a guest: stop, pause, unpause, console, break. */
 static int
 vmm_order(struct peer *p, struct msg *m)
 {
@@ -156,8 +158,11 @@ vmm_order(struct peer *p, struct msg *m)
 		peer_fail(p, m, type, VMERR_NOTRUNNING, "no such run");
 	else if (m->type == IMSG_VMDOP_TERMINATE_VM_REQUEST)
 		terminate(p, m, g, v.flags);
-	else
+	else {
+		if (m->type == IMSG_VMDOP_UNPAUSE_VM)
+			devices_retry(g);
 		guest_order(g, m, &v, type);
+	}
 	vmop_id_fini(&v);
 	return 0;
 }
@@ -209,6 +214,7 @@ const struct msg_handler vmm_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM,		ROLE_PARENT, vmm_order },
 	{ IMSG_VMDOP_UNPAUSE_VM,	ROLE_PARENT, vmm_order },
 	{ IMSG_CTL_CONSOLE_REQUEST,	ROLE_PARENT, vmm_order },
+	{ IMSG_CTL_BREAK,		ROLE_PARENT, vmm_order },
 	{ IMSG_CTL_VERBOSE,		ROLE_PARENT, vmm_verbose },
 	{ IMSG_CTL_SHUTDOWN,		ROLE_PARENT, vmm_shutdown },
 };
@@ -249,7 +255,7 @@ static void
 narrow(void)
 {
 	const uint64_t keep = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID |
-	    1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN;
+	    1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SYS_PTRACE;
 	int userns, landlock, seccomp;
 
 	limits();

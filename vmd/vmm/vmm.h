@@ -4,6 +4,7 @@
 #include <sys/types.h>
 #include <bsd/sys/queue.h>
 
+#include "lib/proto/devmsg.h"
 #include "lib/proto/vminfo.h"
 #include "lib/util/fdlist.h"
 #include "proc/peer.h"
@@ -34,6 +35,24 @@ struct order {
 	uint32_t answer; /* type of the answer */
 	struct event *late;
 	int answered; /* by us, when it was late */
+	char *why;	 /* not NULL: our own, to hold the guest, and why */
+};
+
+#define DEVICE_DEATHS	 3
+#define DEVICE_DEATHS_MS 60000
+
+struct device {
+	TAILQ_ENTRY(device) entry;
+	struct guest *g;
+	char *name;		/* "vm/web1/vioblk0" */
+	unsigned int slot;	/* which of the guest's devices */
+	struct dev_start start; /* what it is told */
+	struct fdlist fds;	/* what it is given, each time */
+	pid_t pid;
+	int pidfd; /* -1: no process */
+	struct peer *peer;
+	struct event *ended;
+	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
 
 struct guest {
@@ -57,8 +76,12 @@ struct guest {
 	int closed;		    /* its channel ended */
 	const char *broken;	    /* what was wrong with a message */
 	const char *killed;	    /* why we killed it, or NULL */
+	int over;		    /* it was reaped */
+	int status;		    /* then: as of waitpid(2) */
 	enum vmerr why;		    /* the same, for an open request */
 	TAILQ_HEAD(, order) orders;
+	TAILQ_HEAD(, device) devices;
+	unsigned int ndevices;
 };
 
 struct vmm_role {
@@ -104,12 +127,36 @@ void order_free(struct guest *g, struct order *o);
 /* Callbacks of its peer and timer. */
 void guest_closed(struct peer *p, const char *why);
 void guest_late(int fd, short ev, void *arg);
+/* Pause it by ourselves; the parent is told `why'. */
+void guest_hold(struct guest *g, const char *why);
 
 /* --- end.c --- */
 /* Callback of its pidfd: reap it, answer what is open, say why it ended. */
 void guest_ended(int fd, short ev, void *arg);
+/* A process of it has ended: report its end if that was the last. */
+void guest_settle(struct guest *g);
 /* When it was reaped, or could not be launched. */
 void guest_free(struct guest *g);
+
+/* --- device.c --- */
+/*
+ * What `spec' has of devices; takes their descriptors out of `fds'.  0 or
+ * -1 with errno; devices_free() in every case.
+ */
+int
+devices_new(struct guest *g, const struct vm_spec *spec, struct fdlist *fds);
+void devices_free(struct guest *g);
+/* Start all of them, once the vm process has its specification. */
+int devices_launch(struct guest *g);
+/* SIGKILL; how many there were. */
+int devices_kill(struct guest *g);
+/* The same, and wait for their end. */
+void devices_reap(struct guest *g);
+/* Start those again that had died too often. */
+void devices_retry(struct guest *g);
+struct device *device_find(struct guest *g, uint32_t kind, uint32_t idx);
+int device_launch(struct device *d, uint32_t flags);
+void device_kill(struct device *d, const char *why);
 
 /* --- probe.c --- */
 /* Run the probe guest; its result goes to the parent. */

@@ -1,0 +1,135 @@
+/*
+ * The fallback where the kernel has no io_uring for us: each operation is
+ * one system call in io_run(), in the order of the queue; only waiting for
+ * a file to become readable waits for others.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/disk/io_int.h"
+
+#define POLLS_MAX 64 /* files looked at at a time */
+
+int
+io_sync_init(struct io *io, const int *fds, size_t nfds)
+{
+	if ((io->fds = calloc(nfds, sizeof(*fds))) == NULL)
+		return -1;
+	memcpy(io->fds, fds, nfds * sizeof(*fds));
+	io->nfds = nfds;
+	io_list_init(&io->polls);
+	return 0;
+}
+
+void
+io_sync_fini(struct io *io)
+{
+	free(io->fds);
+}
+
+static ssize_t
+call(const struct io_op *op, int fd)
+{
+	switch (op->kind) {
+	case IO_READ:
+		return preadv2(fd, op->iov, op->niov, (off_t)op->off, 0);
+	case IO_WRITE:
+		return pwritev2(fd, op->iov, op->niov, (off_t)op->off, 0);
+	case IO_SYNC:
+		return fdatasync(fd);
+	default:
+		return fallocate(fd, op->mode, (off_t)op->off, (off_t)op->len);
+	}
+}
+
+static int
+perform(int fd, const struct io_op *op)
+{
+	ssize_t n;
+
+	do {
+		n = call(op, fd);
+	} while (n == -1 && errno == EINTR);
+	return n == -1 ? -errno : (int)n;
+}
+
+/*
+ * Perform what is queued now, but not what done() adds: the files that are
+ * polled get their turn.
+ */
+static int
+perform_all(struct io *io)
+{
+	struct io_list todo = io->queue;
+	struct io_op *op, *next;
+	int n = 0;
+
+	io_list_init(&io->queue);
+	for (op = todo.first; op != NULL; op = next) {
+		next = op->next;
+		if (op->file < 0 || (size_t)op->file >= io->nfds) {
+			op->done(op, -EBADF);
+		} else if (op->kind == IO_POLL) {
+			io_list_add(&io->polls, op);
+			continue;
+		} else {
+			op->done(op, perform(io->fds[op->file], op));
+		}
+		n++;
+	}
+	return n;
+}
+
+/* Those behind the first POLLS_MAX come when these are done. */
+static int
+poll_all(struct io *io, int timeout_ms)
+{
+	struct pollfd pfd[POLLS_MAX];
+	struct io_list all = io->polls;
+	struct io_op *op, *next;
+	nfds_t i = 0, n = 0;
+	int done = 0;
+
+	for (op = all.first; op != NULL && n < POLLS_MAX; op = op->next, n++) {
+		pfd[n].fd = io->fds[op->file];
+		pfd[n].events = POLLIN;
+		pfd[n].revents = 0;
+	}
+	if (n == 0)
+		return 0;
+	if (poll(pfd, n, timeout_ms) == -1)
+		return errno == EINTR ? 0 : -1;
+	io_list_init(&io->polls);
+	for (op = all.first; op != NULL; op = next, i++) {
+		next = op->next;
+		if (i < n && pfd[i].revents != 0) {
+			done++;
+			op->done(op, pfd[i].revents & POLLNVAL ? -EBADF : 0);
+		} else {
+			io_list_add(&io->polls, op);
+		}
+	}
+	return done;
+}
+
+int
+io_sync_run(struct io *io, int wait)
+{
+	int n, m;
+
+	do {
+		n = perform_all(io);
+		if (io->queue.first == NULL && io->polls.first == NULL)
+			return n;
+		m = poll_all(io, wait && n == 0 ? -1 : 0);
+		if (m == -1)
+			return -1;
+		n += m;
+	} while (n == 0 && wait);
+	return n;
+}

@@ -1,0 +1,1 @@
+HOST_TESTS += regress/image/image.py

@@ -1,0 +1,108 @@
+#ifndef DEV_DEV_H
+#define DEV_DEV_H
+
+#include <stdint.h>
+
+#include "lib/disk/io.h"
+#include "lib/imsg/imsg.h"
+#include "lib/proto/devmsg.h"
+#include "lib/proto/devpage.h"
+#include "lib/util/fdlist.h"
+#include "lib/util/gmem.h"
+#include "lib/virtio/vq.h"
+
+/*
+ * A device process: one virtio device of one guest, locked up with guest
+ * memory and one image or tap.  dev.c owns the channels, the loop, the
+ * queues and the eventfds; a device is one file with one const struct
+ * dev_ops.  One thread.
+ */
+
+#define DEV_CHANNEL_VMM 3 /* what it is; the log */
+#define DEV_CHANNEL_VM	4 /* queues and orders */
+#define DEV_WHYLEN	256
+
+struct dev;
+
+/* One virtqueue, between activate() and the reset. */
+struct dev_vq {
+	struct vq vq;
+	struct dev *dev;
+	unsigned int n;
+	int kick, call;	     /* eventfds */
+	int file;	     /* of kick, in the io */
+	struct io_op polled; /* kick */
+	struct vq_inflight *record;
+	int on;	   /* the guest uses it */
+	int awake; /* kicks are off: we look at it again by ourselves */
+	int dirty; /* pushed, not published */
+};
+
+struct dev_ops {
+	enum dev_kind kind;
+	/*
+	 * System call filters: from before the first byte of an image is
+	 * read, and once it is ready; and the latter without a ring.
+	 */
+	const char *filter_open, *filter, *filter_sync;
+	unsigned int depth; /* of the io, for each queue */
+	/*
+	 * Take d->fds apart, fill `r' (features, configuration).  0, or -1
+	 * with a sentence in `why'.
+	 */
+	int (*open)(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN]);
+	/* The driver is up: d->features, d->queues.  0, or -1: broken. */
+	int (*activate)(struct dev *d);
+	/*
+	 * Work on what is in queue `q': vq_next() until it is empty.  0, or -1 if the guest
+	 * broke it.
+	 */
+	int (*queue)(struct dev *d, struct dev_vq *q);
+	/* The guest wrote configuration space; may be NULL. */
+	void (*config_write)(struct dev *d, unsigned int off, unsigned int size,
+	    uint32_t val);
+	/* Nothing is in flight: make all durable.  0 or -1 with errno. */
+	int (*close)(struct dev *d);
+};
+
+struct dev {
+	const struct dev_ops *ops;
+	struct dev_start start;
+	struct dev_hello hello;
+	struct fdlist fds;
+	struct gmem mem;
+	struct dev_page *page;
+	struct io *io;
+	int file0; /* in the io: the first of fds */
+	struct dev_vq queues[DEV_MAXQUEUES];
+	unsigned int nqueues;
+	uint64_t features; /* agreed on */
+	uint64_t generation;
+	int active; /* queues may be worked on */
+	int paused;
+	int broken;	   /* until the reset */
+	unsigned int busy; /* requests begun and not ended */
+	void *priv;	   /* the device's */
+	/* Orders that wait for busy == 0. */
+	int resetting, pausing, ending;
+	struct dev_order reset, pause;
+	struct imsgbuf vmm, vm;
+	struct io_op vmm_polled, vm_polled;
+};
+
+/* The devices. */
+extern const struct dev_ops vioblk_ops;
+extern const struct dev_ops vioscsi_ops;
+
+/* main() of a device process; never returns. */
+int dev_main(const struct dev_ops *ops);
+
+/* A request is begun; it has ended, with `len' bytes written for the guest. */
+void dev_begin(struct dev *d);
+void dev_end(struct dev *d, struct dev_vq *q, uint16_t head, uint32_t len);
+/* The configuration has changed: write it to the page first. */
+void dev_config_changed(struct dev *d);
+/* Count. */
+void dev_count(struct dev *d, enum dev_stat s, uint64_t n);
+
+#endif

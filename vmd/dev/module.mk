@@ -1,0 +1,19 @@
+# Device processes: other roles of the program vmd-guest.
+include vmd/dev/scsi.mk
+
+DEV_SRCS = \
+	vmd/dev/chan.c \
+	vmd/dev/dev.c \
+	vmd/dev/vioblk.c \
+	$(VIOSCSI_SRCS)
+
+DEV_TEST_SRCS = regress/unit/dev_fake.c $(DISK_SRCS) $(IO_SRCS) \
+	$(VIRTIO_SRCS) $(UTIL_SRCS)
+
+UNIT += vioblk_test
+vioblk_test_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
+vioblk_test_LIBS = $(DISK_LIBS) -lbsd
+
+FUZZ += vioblk
+vioblk_FUZZ_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
+vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
