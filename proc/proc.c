@@ -64,7 +64,8 @@ send_line(uint32_t type, int prio, const char *line)
 	l.text = text;
 	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
 		return;
-	if (log_line_put(b, &l) == -1)
+	if (log_line_put(b, &l) == -1 ||
+	    (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1))
 		ibuf_free(b);
 	else if (up == NULL)
 		send_raw(b);

@@ -15,6 +15,7 @@
 
 /* clang-format off */
 const struct cmd commands[] = {
+	{ "audit",   "j",	"[-j] [name]",			cmd_audit },
 	{ "console", "fr",	"[-fr] id | name",		cmd_console },
 	{ "host",    "j",	"[-j]",				cmd_host },
 	{ "load",    "",	"file",				cmd_load },

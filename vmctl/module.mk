@@ -1,6 +1,10 @@
 # vmctl: the control program.
 VMCTL_CMD_SRCS = \
+	vmctl/audit_check.c \
+	vmctl/audit_look.c \
+	vmctl/audit_tree.c \
 	vmctl/client.c \
+	vmctl/cmd_audit.c \
 	vmctl/cmd_ctl.c \
 	vmctl/cmd_host.c \
 	vmctl/cmd_pause.c \
@@ -12,12 +16,17 @@ VMCTL_CMD_SRCS = \
 	vmctl/list.c \
 	vmctl/main.c \
 	vmctl/print.c
+VMCTL_SANDBOX_SRCS = \
+	lib/sandbox/ids.c \
+	lib/sandbox/landlock.c \
+	$(SANDBOX_EVAL_SRCS)
 VMCTL_SRCS = \
 	vmctl/vmctl.c \
 	$(VMCTL_CMD_SRCS) \
 	$(IMSG_SRCS) \
 	$(UTIL_SRCS) \
 	$(PROTO_SRCS) \
+	$(VMCTL_SANDBOX_SRCS) \
 	$(VMM_HOST_SRCS)
 
 VMCTL_OBJS = $(VMCTL_SRCS:%.c=$(B)/obj/%.o)
@@ -29,6 +38,7 @@ $(B)/vmctl: $$(VMCTL_OBJS)
 all: $(B)/vmctl
 
 VMCTL_TEST_SRCS = $(VMCTL_CMD_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
+	$(VMCTL_SANDBOX_SRCS) \
 	$(VMM_HOST_SRCS)
 UNIT += vmctl_test vmctl_console_test
 vmctl_test_SRCS = $(VMCTL_TEST_SRCS)

@@ -106,6 +106,15 @@ denied(int sig, siginfo_t *si, void *ctx)
 		syscall(SYS_exit_group, SB_EXIT_DENIED);
 }
 
+/* Asked for while it still may. */
+static unsigned int own_nodump;
+
+unsigned int
+sandbox_own(void)
+{
+	return SB_OWN_REPORT | sandbox_landlock_own() | own_nodump;
+}
+
 int
 sandbox_traps(int fd, const char *prefix)
 {
@@ -143,18 +152,17 @@ install(const struct sb_filter *f)
 int
 sandbox_seccomp(const char *name, int channel)
 {
-	size_t i;
+	const struct sb_filter *f;
 
-	for (i = 0; i < sb_nfilters; i++)
-		if (strcmp(sb_filters[i].name, name) == 0)
-			break;
-	if (i == sb_nfilters) {
+	if ((f = sb_find(name)) == NULL) {
 		errno = ENOENT;
 		return -1;
 	}
+	if (prctl(PR_GET_DUMPABLE) == 0)
+		own_nodump = SB_OWN_NODUMP;
 	if (!have_filters())
 		return 1;
 	if (channel != -1 && sandbox_traps(channel, NULL) == -1)
 		return -1;
-	return install(&sb_filters[i]);
+	return install(f);
 }

@@ -1,1 +1,1 @@
-HOST_TESTS += regress/daemon/daemon.py
+HOST_TESTS += regress/daemon/audit.py regress/daemon/daemon.py

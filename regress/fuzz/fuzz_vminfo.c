@@ -25,6 +25,7 @@ TRY(vmop_id)
 TRY(vm_info)
 TRY(log_line)
 TRY(host_info)
+TRY(proc_info)
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -35,6 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_vm_info,
 		try_log_line,
 		try_host_info,
+		try_proc_info,
 	};
 
 	if (size > 0)

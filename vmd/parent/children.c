@@ -156,6 +156,7 @@ lost(struct child *c)
 		requests_drop(p, 0);
 		conns_clear(p);
 	} else if (is(c, CHILD_VMM)) {
+		procs_lost(p);
 		vm_all_lost(p, "vmm died");
 		TAILQ_FOREACH_SAFE(r, &p->requests, entry, next)
 			if (r->at_vmm)
@@ -298,6 +299,7 @@ child_start(struct child *c)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return -1;
 	c->since = now_ms();
+	c->own = 0;
 	c->pid = exec_child(c, sv[1]);
 	fd_close(&sv[1]);
 	if (c->pid == -1) {

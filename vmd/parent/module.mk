@@ -1,5 +1,6 @@
 # The parent, and the opener, which opens files for it.
 PARENT_SRCS = \
+	vmd/parent/audit.c \
 	vmd/parent/children.c \
 	vmd/parent/confine.c \
 	vmd/parent/console.c \

@@ -23,6 +23,7 @@ struct opening {
 	struct peer *peer;
 	struct event *timer; /* deadline, or delivery */
 	struct event *reaper;
+	pid_t pid;
 	int pidfd;
 	open_done done;
 	void *arg;
@@ -41,6 +42,7 @@ reaped(int fd, short ev, void *arg)
 	if (spawn_reap(o->pidfd, &status) == 0)
 		return;
 	event_free(o->reaper);
+	procs_del(o->parent, o->pid);
 	close(o->pidfd);
 	free(o);
 }
@@ -120,6 +122,18 @@ opening_log(struct peer *p, struct msg *m)
 }
 
 static int
+opening_ready(struct peer *p, struct msg *m)
+{
+	struct opening *o = peer_arg(p);
+	uint32_t own;
+
+	if (peer_log(p, m) == -1 || wire_get_u32(&m->body, &own) == -1)
+		return -1;
+	procs_add(o->parent, "opener", PROC_OPENER, o->pid, own);
+	return 0;
+}
+
+static int
 opening_response(struct peer *p, struct msg *m)
 {
 	struct opening *o = peer_arg(p);
@@ -140,6 +154,7 @@ opening_response(struct peer *p, struct msg *m)
 static const struct msg_handler opening_msgs[] = {
 	{ IMSG_OPEN_RESPONSE, ROLE_OPENER, opening_response },
 	{ IMSG_CTL_LOG, ROLE_OPENER, opening_log },
+	{ IMSG_CTL_READY, ROLE_OPENER, opening_ready },
 };
 
 static int
@@ -160,8 +175,9 @@ start_process(struct opening *o, int exe)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return -1;
 	s.channel = sv[1];
-	if (spawn(&s, &o->pidfd) == -1)
+	if ((o->pid = spawn(&s, &o->pidfd)) == -1)
 		goto out;
+	procs_add(o->parent, "opener", PROC_OPENER, o->pid, 0);
 	if ((o->peer = peer_new(o->parent->base, sv[0], &pc)) != NULL)
 		rc = 0;
 	sv[0] = -1; /* the peer's in every case */

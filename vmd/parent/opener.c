@@ -126,6 +126,7 @@ opener_main(const struct proc_args *a)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
 	    sandbox_seccomp("opener", PROC_CHANNEL_FD) == -1)
 		fatal("seccomp");
+	proc_ready("with filter");
 	event_base_dispatch(base);
 	return 1;
 }

@@ -83,7 +83,8 @@ cause(const struct guest *g, int status, char text[TEXTLEN])
 		    g->broken != NULL ? g->broken : g->killed);
 		return VMEXIT_FAILED;
 	}
-	if (w->exit != VMEXIT_NONE && (!WIFSIGNALED(status) || killed)) {
+	if (w->exit != VMEXIT_NONE &&
+	    (killed || status == STATUS_UNKNOWN || !WIFSIGNALED(status))) {
 		snprintf(text, TEXTLEN, "%s",
 		    w->text != NULL ? w->text :
 				      vmexit_text((enum vmexit)w->exit));
@@ -156,6 +157,8 @@ guest_ended(int fd, short ev, void *arg)
 	log_debug("vm/%s: pid %d, wait status 0x%x", g->name, (int)g->pid,
 	    (unsigned int)status);
 	answer_all(g);
+	if (g->own != 0)
+		guest_report(g, 0);
 	report_end(g, status);
 	guest_free(g);
 	if (m->ending && TAILQ_EMPTY(&m->guests))
