@@ -20,6 +20,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/proc.h"
@@ -109,6 +110,7 @@ proc_init(const struct proc_args *a)
 		fatal("SIGSYS");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("PR_SET_PDEATHSIG");
+	hostile_init();
 }
 
 static void

@@ -112,16 +112,22 @@ struct subject {
 	struct look *parent; /* of the daemon */
 	int below;	     /* the parent, by /proc */
 	long slot;	     /* of ids, -1: none */
-	int shared;	     /* another guest has its slot or pid namespace */
+	int shared_slot;     /* another guest has it as well */
+	int shared_pids;     /* or its pid namespace */
 	struct finding *findings;
 	size_t nfindings;
 	int ended; /* before or while we looked */
 	int ok;
 };
 
-/* What no single process shows: slots and namespaces are each guest's own. */
-void check_shared(struct subject *s, size_t n);
 /* Fill its findings.  0 or -1 with errno. */
 int check_subject(struct subject *s);
+
+/* --- audit_shared.c ---------------------------------------------------- */
+
+/* The slot of ids that `id' is in, -1: not one for guests. */
+long check_slot(const struct look *l, uint32_t id);
+/* What no process shows by itself: fills slot, shared_slot, shared_pids. */
+void check_shared(struct subject *s, size_t n);
 
 #endif

@@ -203,25 +203,13 @@ all_are(const uint32_t id[4], uint32_t want)
 	return id[0] == want && id[1] == want && id[2] == want && id[3] == want;
 }
 
-/* -1: not one for guests. */
-static long
-slot_of(const struct look *l, uint32_t id)
-{
-	uint32_t slot = (id - l->map_base) / SB_SLOT_IDS;
-
-	if (id < 1000 || id < l->map_base || id - l->map_base >= l->map_count ||
-	    slot == (l->map_root - l->map_base) / SB_SLOT_IDS)
-		return -1;
-	return (long)slot;
-}
-
 static int
 in_slot(const struct subject *s)
 {
 	const struct look *l = &s->look;
 
-	return s->slot != -1 && !s->shared && all_are(l->gid, l->gid[0]) &&
-	    slot_of(l, l->gid[0]) == s->slot;
+	return s->slot != -1 && !s->shared_slot && all_are(l->gid, l->gid[0]) &&
+	    check_slot(l, l->gid[0]) == s->slot;
 }
 
 static void
@@ -369,8 +357,8 @@ check_namespaces(const struct subject *s, const struct want *w,
 		if (want & (1U << i))
 			add(f->wanted, " %s", look_ns_names[i]);
 	}
-	f->ok = (want & ~own) == 0 && (w->ids != IDS_SLOT || !s->shared);
-	if (s->shared)
+	f->ok = (want & ~own) == 0 && !s->shared_pids;
+	if (s->shared_pids)
 		add(f->wanted, ", none of another guest");
 }
 
@@ -473,49 +461,4 @@ check_subject(struct subject *s)
 		s->ok &= s->findings[i].ok;
 	}
 	return 0;
-}
-
-/* --- what guests share ------------------------------------------------- */
-
-static int
-is_guest(const struct subject *s)
-{
-	return !s->ended &&
-	    (s->info.kind == PROC_VM || s->info.kind == PROC_DEV);
-}
-
-/* "vm/NAME" of "vm/NAME/DEVICE". */
-static size_t
-guest_len(const char *name)
-{
-	size_t n = strcspn(name, "/");
-
-	return name[n] == '/' ? n + 1 + strcspn(name + n + 1, "/") : n;
-}
-
-static int
-same_guest(const struct subject *a, const struct subject *b)
-{
-	size_t n = guest_len(a->info.name);
-
-	return n == guest_len(b->info.name) &&
-	    strncmp(a->info.name, b->info.name, n) == 0;
-}
-
-void
-check_shared(struct subject *s, size_t n)
-{
-	size_t i, j;
-
-	for (i = 0; i < n; i++)
-		if (is_guest(&s[i]))
-			s[i].slot = slot_of(&s[i].look, s[i].look.uid[0]);
-	for (i = 0; i < n; i++)
-		for (j = 0; j < n; j++)
-			if (is_guest(&s[i]) && is_guest(&s[j]) &&
-			    !same_guest(&s[i], &s[j]) &&
-			    (s[i].slot == s[j].slot ||
-				s[i].look.ns[LOOK_PID] ==
-				    s[j].look.ns[LOOK_PID]))
-				s[i].shared = 1;
 }

@@ -2,6 +2,7 @@
 VMCTL_CMD_SRCS = \
 	vmctl/audit_check.c \
 	vmctl/audit_look.c \
+	vmctl/audit_shared.c \
 	vmctl/audit_tree.c \
 	vmctl/client.c \
 	vmctl/cmd_audit.c \

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 
 /* Grows with the kernel; Debian's header knows the first field only. */
@@ -69,6 +70,8 @@ sandbox_landlock(int keep_exec)
 	int saved_errno;
 
 	abi = version();
+	if (WITHOUT(LANDLOCK) || WITHOUT(NNP))
+		return 0;
 	if (abi == -1 && errno != ENOSYS && errno != EOPNOTSUPP)
 		return -1;
 	if (abi < 1)

@@ -79,6 +79,9 @@ int sandbox_empty_root(void);
  * made.  0, or -1 with errno and in `what' what failed.
  */
 int sandbox_lock(const char **what);
+/* Two parts of that.  0 or -1 with errno. */
+int sandbox_nnp(void);
+int sandbox_nodump(void);
 /*
  * Keep the capabilities of `keep' (bits 1ULL << CAP_X) and lose all others,
  * also what an exec could bring back.  Needs CAP_SETPCAP.  0 or -1 with

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -274,7 +275,7 @@ exec_child(struct child *c, int channel)
 		}
 	} else {
 		/* Whom it cannot name it cannot signal. */
-		s.flags = CLONE_NEWPID;
+		s.flags = WITHOUT(PIDNS) ? 0 : CLONE_NEWPID;
 	}
 	return spawn(&s, &c->pidfd);
 }

@@ -36,6 +36,7 @@ opener_test_SRCS = vmd/parent/rootsafe.c lib/util/fdlist.c
 
 UNIT += opener_proc_test
 opener_proc_test_SRCS = \
+	lib/sandbox/lock.c \
 	vmd/parent/cred.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
