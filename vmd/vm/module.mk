@@ -22,11 +22,17 @@ VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
 	$(UTIL_SRCS) $(VIRTIO_SRCS))
 
 # static-pie: it is started in an empty root, by descriptor.
+VMD_GUEST_LDFLAGS = -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
+	-Wl,--gc-sections
+VMD_GUEST_LIBS = $(VMBOOT_LIBS) $(SANDBOX_LIBS) -levent_core \
+	-Wl,-z,nodlopen -Wl,-u,libbsd_init_func -lbsd-ctor -lbsd -lmd
+
 $(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)
 	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
 		-Wl,--gc-sections -o $@ $^ $(VMBOOT_LIBS) $(SANDBOX_LIBS) \
 		-levent_core -Wl,-z,nodlopen -Wl,-u,libbsd_init_func \
 		-lbsd-ctor -lbsd -lmd $(DISK_LIBS)
+	$(Q)$(CC) $(VMD_GUEST_LDFLAGS) -o $@ $^ $(VMD_GUEST_LIBS)
 
 UNIT += vm_console_test
 vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
