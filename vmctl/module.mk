@@ -23,10 +23,7 @@ VMCTL_CMD_SRCS = \
 	vmctl/list.c \
 	vmctl/main.c \
 	vmctl/print.c
-VMCTL_SANDBOX_SRCS = \
-	lib/sandbox/ids.c \
-	lib/sandbox/landlock.c \
-	$(SANDBOX_EVAL_SRCS)
+VMCTL_SANDBOX_SRCS = $(sort $(SANDBOX_SRCS) $(SANDBOX_EVAL_SRCS))
 VMCTL_SRCS = \
 	vmctl/vmctl.c \
 	$(VMCTL_CMD_SRCS) \
@@ -34,7 +31,6 @@ VMCTL_SRCS = \
 	$(UTIL_SRCS) \
 	$(PROTO_SRCS) \
 	$(IMAGE_SRCS) \
-	$(SANDBOX_SRCS) \
 	$(VMCTL_SANDBOX_SRCS) \
 	$(VMM_HOST_SRCS)
 
@@ -47,9 +43,7 @@ $(B)/vmctl: $$(VMCTL_OBJS)
 all: $(B)/vmctl
 
 VMCTL_TEST_SRCS = $(VMCTL_CMD_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
-	$(IMAGE_SRCS) $(SANDBOX_SRCS) $(VMM_HOST_SRCS)
-	$(VMCTL_SANDBOX_SRCS) \
-	$(VMM_HOST_SRCS)
+	$(IMAGE_SRCS) $(VMCTL_SANDBOX_SRCS) $(VMM_HOST_SRCS)
 UNIT += vmctl_test vmctl_console_test
 vmctl_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_test_LIBS = $(VMCTL_LIBS)

@@ -12,7 +12,9 @@ HOSTILE_FILES = \
 	proc/drop.c \
 	proc/proc.c \
 	vmd/parent/children.c \
+	vmd/dev/dev.c \
 	vmd/parent/confine.c \
+	vmd/vmm/device.c \
 	vmd/vmm/launch.c
 
 hostile_objs = $(foreach s,$(1),$(if $(filter $(s),$(HOSTILE_FILES)),\
