@@ -14,7 +14,7 @@
 #include "lib/sandbox/sandbox.h"
 #include "vmctl/audit.h"
 
-#define NFILTERS_MAX 3
+#define NFILTERS_MAX 4
 #define BIT(n)	     (1ULL << (n))
 
 enum want_ids {
@@ -41,7 +41,8 @@ struct want {
 
 #define CAPS_ANY (~0ULL)
 #define CAPS_VMM                                                               \
-	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL) | BIT(CAP_SYS_ADMIN))
+	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL) |                   \
+	    BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE))
 #define NS_VMM                                                                 \
 	(BIT(LOOK_IPC) | BIT(LOOK_MNT) | BIT(LOOK_NET) | BIT(LOOK_USER) |      \
 	    BIT(LOOK_UTS))
@@ -115,19 +116,58 @@ static const struct want wants[PROC_KIND_MAX] = {
 		.memory = 1,
 		.own = OWN_BOTH,
 	},
-	[PROC_DEV] = {
-		.filters = { "dev", "vmm", "parent" },
-		.ids = IDS_SLOT,
-		.bound = CAPS_VMM,
+	[PROC_IMAGE] = {
+		.filters = { "image", "parent" },
+		.ids = IDS_USER,
+		.user = "_vmd",
 		.nnp = 1,
-		.ns = NS_VMM | BIT(LOOK_PID),
+		.ns = BIT(LOOK_MNT) | BIT(LOOK_PID),
 		.empty_root = 1,
-		.fds = FDS_LOOP | BIT(LOOK_FILE) | BIT(LOOK_MEMFD) |
-		    BIT(LOOK_RING) | BIT(LOOK_TUN),
-		.memory = 1,
+		.fds = FDS_LOOP | BIT(LOOK_FILE),
 		.own = OWN_BOTH,
 	},
 };
+
+#define WANT_DISK(name, last)                                                  \
+	{                                                                      \
+		.filters = { last, name "_open", "vmm", "parent" },            \
+		.ids = IDS_SLOT, .bound = CAPS_VMM, .nnp = 1,                  \
+		.ns = NS_VMM | BIT(LOOK_PID), .empty_root = 1,                 \
+		.fds = FDS_LOOP | BIT(LOOK_FILE) | BIT(LOOK_RING),             \
+		.memory = 1, .own = OWN_BOTH,                                  \
+	}
+
+/* Devices, by the last part of their names; without a ring they need more. */
+static const struct {
+	const char *name;
+	struct want ring, sync;
+} devices[] = {
+	{ "vioblk", WANT_DISK("vioblk", "vioblk"),
+	    WANT_DISK("vioblk", "vioblk_sync") },
+	{ "vioscsi", WANT_DISK("vioscsi", "vioscsi"),
+	    WANT_DISK("vioscsi", "vioscsi_sync") },
+};
+
+/* NULL: a device that we do not know. */
+static const struct want *
+want_of(const struct subject *s)
+{
+	const char *name = strrchr(s->info.name, '/');
+	size_t i, len;
+
+	if (s->info.kind != PROC_DEV)
+		return &wants[s->info.kind];
+	for (i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		len = strlen(devices[i].name);
+		if (name != NULL &&
+		    strncmp(name + 1, devices[i].name, len) == 0 &&
+		    strspn(name + 1 + len, "0123456789") ==
+			strlen(name + 1 + len))
+			return s->look.fds[LOOK_RING] > 0 ? &devices[i].ring :
+							    &devices[i].sync;
+	}
+	return NULL;
+}
 
 /* --- words ------------------------------------------------------------- */
 
@@ -153,6 +193,7 @@ add_caps(char text[CHECK_TEXT], uint64_t caps)
 		{ CAP_SETGID, "setgid" },
 		{ CAP_SETUID, "setuid" },
 		{ CAP_NET_ADMIN, "net_admin" },
+		{ CAP_SYS_PTRACE, "sys_ptrace" },
 		{ CAP_SYS_ADMIN, "sys_admin" },
 	};
 	uint64_t rest = caps;
@@ -448,9 +489,13 @@ static const struct {
 int
 check_subject(struct subject *s)
 {
-	const struct want *w = &wants[s->info.kind];
+	/* A device that we do not know may have nothing. */
+	static const struct want nothing = { .filters = { "none" } };
+	const struct want *w = want_of(s);
 	size_t i;
 
+	if (w == NULL)
+		w = &nothing;
 	s->ok = 1;
 	if ((s->findings = calloc(NCHECKS, sizeof(*s->findings))) == NULL)
 		return -1;

@@ -350,7 +350,13 @@ test_inclusion(void **state)
 {
 	static const char *const pairs[][2] = {
 		{ "vm", "vmm" },
-		{ "dev", "vmm" },
+		{ "vioblk", "vioblk_open" },
+		{ "vioblk_sync", "vioblk_open" },
+		{ "vioblk_open", "vmm" },
+		{ "vioscsi", "vioscsi_open" },
+		{ "vioscsi_sync", "vioscsi_open" },
+		{ "vioscsi_open", "vmm" },
+		{ "image", "parent" },
 		{ "vmm", "parent" },
 		{ "control", "parent" },
 		{ "priv", "parent" },
