@@ -125,7 +125,8 @@ print_check(const struct image_check *k, int repaired)
 		printf("and %llu more\n",
 		    (ull)(k->corruptions - IMAGE_CHECK_LINES));
 	if (k->corrupt)
-		printf("the image is marked corrupt\n");
+		printf("the image is marked corrupt%s\n",
+		    repaired ? ", which is repaired" : "");
 	if (k->dirty)
 		printf("the image was not closed: %llu refcounts are too "
 		       "low%s\n",
@@ -142,15 +143,16 @@ print_check(const struct image_check *k, int repaired)
 static json_t *
 check_json(const struct job *job, const struct image_check *k, int good)
 {
-	return json_pack("{s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:b}",
-	    "file", json_text(job->path), "format",
-	    job->qcow2 ? "qcow2" : "raw", "corruptions",
-	    (json_int_t)k->corruptions, "leaks", (json_int_t)k->leaks,
-	    "leaks_freed", (json_int_t)k->leaks_fixed, "stale_refcounts",
-	    (json_int_t)k->stale, "data_clusters", (json_int_t)k->data,
-	    "compressed_clusters", (json_int_t)k->compressed, "file_clusters",
-	    (json_int_t)k->clusters, "dirty", k->dirty, "corrupt", k->corrupt,
-	    "good", good);
+	return json_pack(
+	    "{s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:b,s:O}", "file",
+	    json_text(job->path), "format", job->qcow2 ? "qcow2" : "raw",
+	    "corruptions", (json_int_t)k->corruptions, "leaks",
+	    (json_int_t)k->leaks, "leaks_freed", (json_int_t)k->leaks_fixed,
+	    "stale_refcounts", (json_int_t)k->stale, "data_clusters",
+	    (json_int_t)k->data, "compressed_clusters",
+	    (json_int_t)k->compressed, "file_clusters", (json_int_t)k->clusters,
+	    "dirty", k->dirty, "corrupt", k->corrupt, "good", good, "problems",
+	    job->problems);
 }
 
 static int
@@ -161,7 +163,7 @@ report_check(const struct vmctl *ctl, const struct job *job,
 	int repaired = job->check_flags & IMAGE_CHECK_REPAIR &&
 	    k->corruptions == 0;
 	int good = k->corruptions == 0 && k->leaks == k->leaks_fixed &&
-	    !k->corrupt && (!k->dirty || repaired);
+	    ((!k->dirty && !k->corrupt) || repaired);
 
 	if (!job->qcow2 && !ctl->json)
 		printf("a raw image has no tables to check\n");
@@ -201,10 +203,13 @@ cmd_disk(struct vmctl *ctl, int argc, char **argv)
 		return rc;
 	}
 	job.qcow2 = image_format(argv[optind + 1], job.fd) == FMT_QCOW2;
+	if (ctl->json)
+		job.problems = json_array();
 	rc = job_run(ctl, job.path, &job, &r);
 	if (rc == ST_DONE)
 		rc = job.kind == JOB_INFO ? report_info(ctl, &job, &r) :
 					    report_check(ctl, &job, &r);
+	json_decref(job.problems);
 	fd_close(&job.fd);
 	return rc;
 }

@@ -44,6 +44,7 @@ struct job {
 	int qcow2;
 	const char *path;
 	unsigned int check_flags;
+	json_t *problems; /* an array for what a check finds, or NULL */
 	/* JOB_CREATE */
 	int out;
 	struct image_spec spec; /* size 0: that of the source */
@@ -55,8 +56,8 @@ struct job {
 /* --- cmd_disk_proc.c: the parent's side ----------------------------------- */
 
 /*
- * Run a job.  Problems that a check finds go to stdout or, with JSON, to
- * nowhere; progress to a terminal on stderr.  ST_DONE with `r' filled in,
+ * Run a job.  Problems that a check finds go to `job->problems' or
+ * stdout; progress to a terminal on stderr.  ST_DONE with `r' filled in,
  * or a status after a message that names `job->path' or `name'.
  */
 int job_run(struct vmctl *ctl, const char *name, struct job *job,

@@ -87,7 +87,9 @@ on_line(struct server *s, struct ibuf *b)
 
 	if (wire_get_str(b, &line, JOB_LINE_MAX) == -1 || line == NULL)
 		return -1;
-	if (!s->ctl->json) {
+	if (s->job->problems != NULL) {
+		json_array_append_new(s->job->problems, json_text(line));
+	} else {
 		clear_progress(s);
 		text = safe(line);
 		printf("%s\n", text);

@@ -392,11 +392,11 @@ renew(struct check *c)
 	return round_of(c, 0);
 }
 
-/* The dirty bit goes last, when all else is on disk. */
+/* The bits that say something is wrong go last, when all else is on disk. */
 static int
 finish(struct check *c)
 {
-	uint64_t bits = c->h.incompat & ~QCOW2_DIRTY;
+	uint64_t bits = c->h.incompat & ~(QCOW2_DIRTY | QCOW2_CORRUPT);
 
 	if (fdatasync(c->fd) == -1)
 		return check_error(c, "cannot write");

@@ -42,7 +42,8 @@ struct image_check_how {
 
 /*
  * Check `fd', open for writing as well if it is to be repaired; that is done
- * only if there are no corruptions.  A dirty image is clean afterwards.
+ * only if there are no corruptions.  An image that was dirty or marked
+ * corrupt is not afterwards.
  * 0 if the check could be made, whatever it found; -1 with errno and a
  * sentence.
  */

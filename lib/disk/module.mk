@@ -78,3 +78,8 @@ image_FUZZ_LIBS = $(IMAGE_LIBS)
 FUZZ += qcow2
 qcow2_FUZZ_SRCS = $(IO_SRCS) $(DISK_SRCS)
 qcow2_FUZZ_LIBS = $(DISK_LIBS)
+
+UNIT += image_runtime_test
+image_runtime_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS) \
+	$(IMAGE_SRCS)
+image_runtime_test_LIBS = $(DISK_LIBS)

@@ -403,6 +403,10 @@ def check_corruptions():
         out = vmctl("disk", "check", "-r", "bad.qcow2", status=1).stdout
         assert text in out, "%s: %s" % (text, out)
         assert not out.startswith("0 corruptions"), out
+        res = json.loads(vmctl("-j", "disk", "check", "bad.qcow2",
+                               status=1).stdout)
+        assert text in "\n".join(res["problems"]), res
+        assert res["corruptions"] > 0 and not res["good"]
         assert open("bad.qcow2", "rb").read() == before, text
         qemu_img("check", "-q", "bad.qcow2", status=2)
     # Many of them are not all said.
@@ -459,6 +463,11 @@ def dirty():
     poke("d.qcow2", 72, struct.pack(">Q", 2))
     refused("marked corrupt", "create", "-i", "d.qcow2", "y.raw")
     assert "marked corrupt" in vmctl("disk", "info", "d.qcow2").stdout
+    assert "marked corrupt\n0 corr" in vmctl("disk", "check", "d.qcow2",
+                                             status=1).stdout
+    assert "which is repaired\n0 corr" in vmctl("disk", "check", "-r",
+                                                "d.qcow2").stdout
+    assert peek("d.qcow2", 72, ">Q") == 0
 
 
 @tap.test
