@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <linux/capability.h>
 
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/proc.h"
@@ -105,25 +106,27 @@ proc_drop(const char *user, const int *caps, size_t ncaps)
 		fatalx("user %s is root", user);
 	if (sandbox_empty_root() == -1)
 		fatal("empty root");
-	if (drop_bounding(caps, ncaps) == -1)
+	if (!WITHOUT(CAPS) && drop_bounding(caps, ncaps) == -1)
 		fatal("bounding set");
 	if (ncaps > 0 && prctl(PR_SET_KEEPCAPS, 1) == -1)
 		fatal("PR_SET_KEEPCAPS");
-	if (setgroups(0, NULL) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
+	if (!WITHOUT(IDS) &&
+	    (setgroups(0, NULL) == -1 ||
+		setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
+		setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1))
 		fatal("user %s", user);
-	if (set_caps(caps, ncaps) == -1)
+	if (!WITHOUT(CAPS) && set_caps(caps, ncaps) == -1)
 		fatal("capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    prctl(PR_SET_DUMPABLE, 0) == -1 ||
+	if (sandbox_nnp() == -1 || sandbox_nodump() == -1 ||
 	    setrlimit(RLIMIT_CORE, &none) == -1)
 		fatal("no_new_privs");
 	/* A change of ids clears it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("PR_SET_PDEATHSIG");
-	check_ids(pw);
-	check_caps(caps, ncaps);
+	if (!WITHOUT(IDS))
+		check_ids(pw);
+	if (!WITHOUT(CAPS))
+		check_caps(caps, ncaps);
 }
 
 void

@@ -20,6 +20,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/proc.h"
@@ -64,7 +65,8 @@ send_line(uint32_t type, int prio, const char *line)
 	l.text = text;
 	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
 		return;
-	if (log_line_put(b, &l) == -1)
+	if (log_line_put(b, &l) == -1 ||
+	    (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1))
 		ibuf_free(b);
 	else if (up == NULL)
 		send_raw(b);
@@ -108,6 +110,7 @@ proc_init(const struct proc_args *a)
 		fatal("SIGSYS");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("PR_SET_PDEATHSIG");
+	hostile_init();
 }
 
 static void

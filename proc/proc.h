@@ -41,8 +41,9 @@ void proc_drop(const char *user, const int *caps, size_t ncaps);
 void proc_confine(const char *filter);
 
 /*
- * Tell the process above, after proc_up(), that this one is set up, and what
- * it has done to itself: a CTL_READY message.
+ * Tell the process above, after proc_up() and the filter, that this one is
+ * set up, and what it has done to itself (sandbox_own()): a CTL_READY
+ * message.
  */
 void proc_ready(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -15,6 +15,7 @@
 
 /* clang-format off */
 const struct cmd commands[] = {
+	{ "audit",   "j",	"[-j] [name]",			cmd_audit },
 	{ "console", "fr",	"[-fr] id | name",		cmd_console },
 	{ "create",  "b:i:js:",	"[-j] [-b base | -i disk] [-s size] disk", cmd_create },
 	{ "disk",    "jr",	"[-j] info file | check [-r] file", cmd_disk },

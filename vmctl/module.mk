@@ -1,7 +1,12 @@
 # vmctl: the control program.
 VMCTL_CMD_SRCS = \
+	vmctl/audit_check.c \
+	vmctl/audit_look.c \
+	vmctl/audit_shared.c \
+	vmctl/audit_tree.c \
 	vmctl/client.c \
 	vmctl/cmd_create.c \
+	vmctl/cmd_audit.c \
 	vmctl/cmd_ctl.c \
 	vmctl/cmd_disk.c \
 	vmctl/cmd_disk_child.c \
@@ -18,6 +23,7 @@ VMCTL_CMD_SRCS = \
 	vmctl/list.c \
 	vmctl/main.c \
 	vmctl/print.c
+VMCTL_SANDBOX_SRCS = $(sort $(SANDBOX_SRCS) $(SANDBOX_EVAL_SRCS))
 VMCTL_SRCS = \
 	vmctl/vmctl.c \
 	$(VMCTL_CMD_SRCS) \
@@ -25,7 +31,7 @@ VMCTL_SRCS = \
 	$(UTIL_SRCS) \
 	$(PROTO_SRCS) \
 	$(IMAGE_SRCS) \
-	$(SANDBOX_SRCS) \
+	$(VMCTL_SANDBOX_SRCS) \
 	$(VMM_HOST_SRCS)
 
 VMCTL_OBJS = $(patsubst %.c,$(B)/obj/%.o,$(VMCTL_SRCS))
@@ -37,7 +43,7 @@ $(B)/vmctl: $$(VMCTL_OBJS)
 all: $(B)/vmctl
 
 VMCTL_TEST_SRCS = $(VMCTL_CMD_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
-	$(IMAGE_SRCS) $(SANDBOX_SRCS) $(VMM_HOST_SRCS)
+	$(IMAGE_SRCS) $(VMCTL_SANDBOX_SRCS) $(VMM_HOST_SRCS)
 UNIT += vmctl_test vmctl_console_test
 vmctl_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_test_LIBS = $(VMCTL_LIBS)

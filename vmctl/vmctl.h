@@ -67,6 +67,7 @@ int next_opt(struct vmctl *ctl, int argc, char **argv);
 /* The one operand, or NULL if there is none or there are more. */
 const char *one_operand(int argc, char **argv);
 
+int cmd_audit(struct vmctl *ctl, int argc, char **argv);
 int cmd_console(struct vmctl *ctl, int argc, char **argv);
 int cmd_create(struct vmctl *ctl, int argc, char **argv);
 int cmd_disk(struct vmctl *ctl, int argc, char **argv);

@@ -218,6 +218,7 @@ fill_done(struct alloc *a)
 	a->target = min64(a->target * 2, a->target_max);
 	a->next = NULL;
 	a->low = 0;
+	a->filling = 0;
 	wake_all(&a->wait, 0);
 	return 1;
 }
@@ -346,7 +347,7 @@ fill_scan(struct alloc *a)
 }
 
 /* What is to be done next? */
-static int
+static void
 alloc_choose(struct alloc *a)
 {
 	if (a->pool_n > 0)
@@ -354,23 +355,27 @@ alloc_choose(struct alloc *a)
 	if (!TAILQ_EMPTY(&a->wait) || a->low) {
 		a->low = 0;
 		a->enough = 0;
+		a->filling = 1;
 		a->next = fill_scan;
-		return 1;
+	} else {
+		free_begin(a);
 	}
-	return free_begin(a);
 }
 
-/* Somebody waits for what has failed; what was counted is lost. */
+/* What was counted is lost.  Those who wait now have waited in vain. */
 static void
 alloc_failed(struct alloc *a)
 {
-	int error = a->error;
+	int error = a->error, filling = a->filling;
 
 	a->error = 0;
 	a->next = NULL;
+	a->low = 0;
+	a->filling = 0;
 	a->nfill = 0;
 	a->fill_n = 0;
-	wake_all(&a->wait, error);
+	if (filling)
+		wake_all(&a->wait, error);
 }
 
 void
@@ -383,15 +388,13 @@ alloc_run(struct alloc *a)
 	a->running = 1;
 	do {
 		rc = 1;
-		if (a->error != 0) {
+		if (a->error != 0)
 			alloc_failed(a);
-			break;
-		}
 		if (a->next == NULL)
-			rc = alloc_choose(a);
-		if (rc == 1 && a->next == NULL)
+			alloc_choose(a);
+		if (a->next == NULL)
 			break;
-		if (rc == 1 && (rc = a->next(a)) == -1)
+		if ((rc = a->next(a)) == -1)
 			a->error = errno;
 	} while (rc != 0);
 	a->running = 0;

@@ -40,8 +40,9 @@ struct alloc {
 	int running;
 	int error;
 	int closing;
-	int low;    /* fill the pool before it is empty */
-	int enough; /* no more for now */
+	int filling; /* the pool; else freeing */
+	int low;     /* fill the pool before it is empty */
+	int enough;  /* no more for now */
 	struct io_op op;
 	struct xfer x;
 	/* the refcount table */
@@ -116,7 +117,7 @@ int fill_scan(struct alloc *a);
 int grow_begin(struct alloc *a);
 
 /* free.c */
-int free_begin(struct alloc *a);
+void free_begin(struct alloc *a);
 int free_any_ready(const struct alloc *a);
 int free_add(struct alloc *a, struct run r, enum free_stage stage,
     const struct task *owner);

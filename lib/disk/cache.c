@@ -131,16 +131,24 @@ busy(const struct page *p)
 	return p->loading || p->writing || p->lo < p->hi;
 }
 
+static struct page *
+idle_page(struct cache *c)
+{
+	struct page *p;
+
+	TAILQ_FOREACH_REVERSE(p, &c->lru, pageq, lru)
+	if (!busy(p))
+		return p;
+	return NULL;
+}
+
 /* A page for something else, or NULL: all are busy. */
 static struct page *
 take(struct cache *c, size_t layer, uint64_t off, struct waiter *w)
 {
 	struct page **link, *p;
 
-	TAILQ_FOREACH_REVERSE(p, &c->lru, pageq, lru)
-	if (!busy(p))
-		break;
-	if (p == NULL) {
+	if ((p = idle_page(c)) == NULL) {
 		wait_on(&c->full, w);
 		return NULL;
 	}

@@ -255,8 +255,8 @@ free_any_ready(const struct alloc *a)
 	return 0;
 }
 
-/* Take one that is ready off the list; 1 without a->next: there is none. */
-int
+/* Take one that is ready off the list, if there is one. */
+void
 free_begin(struct alloc *a)
 {
 	unsigned int i;
@@ -265,10 +265,9 @@ free_begin(struct alloc *a)
 		if (a->frees[i].stage == FREE_READY)
 			break;
 	if (i == a->nfrees)
-		return 1;
+		return;
 	a->freeing = a->frees[i].run;
 	a->frees[i] = a->frees[--a->nfrees];
 	a->next = free_some;
 	wake_all(&a->room, 0);
-	return 1;
 }

@@ -31,23 +31,28 @@ waits_before(const struct task *t)
 {
 	const struct task *o;
 
-	TAILQ_FOREACH(o, &t->d->waiting, entry) {
-		if (o->seq > t->seq)
-			break;
-		if (o->want == LOCK_EXCL && overlap(o, t))
+	TAILQ_FOREACH(o, &t->d->waiting, entry)
+		if (o->seq < t->seq && o->want == LOCK_EXCL && overlap(o, t))
 			return 1;
-	}
 	return 0;
 }
 
-static void
-wait_in_order(struct task *t)
+static struct task *
+next_in_order(const struct task *t)
 {
 	struct task *o;
 
 	TAILQ_FOREACH(o, &t->d->waiting, entry)
 		if (o->seq > t->seq)
-			break;
+			return o;
+	return NULL;
+}
+
+static void
+wait_in_order(struct task *t)
+{
+	struct task *o = next_in_order(t);
+
 	if (o == NULL)
 		TAILQ_INSERT_TAIL(&t->d->waiting, t, entry);
 	else

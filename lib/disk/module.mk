@@ -26,13 +26,17 @@ DISK_SRCS = \
 
 DISK_LIBS = -l:liburing.a -lz -lzstd
 
+UNIT += disk_images_test
+disk_images_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS)
+disk_images_test_LIBS = $(DISK_LIBS)
+
 UNIT += disk_io_test
 disk_io_test_SRCS = $(IO_SRCS)
 disk_io_test_LIBS = -l:liburing.a
 
 UNIT += disk_cut_test
-disk_cut_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \
-	$(DISK_SRCS)
+disk_cut_test_SRCS = regress/unit/disk_cut.c regress/unit/disk_fakeio.c \
+	regress/unit/disk_look.c regress/unit/disk_rig.c $(DISK_SRCS)
 disk_cut_test_LIBS = -lz -lzstd
 
 UNIT += disk_random_test

@@ -53,6 +53,8 @@ fallocated(struct io_op *op, int res)
 		else
 			t->d->no_punch = 1;
 		raw_zero(t);
+	} else if (res == -EINVAL && t->r->op == DISK_ZERO) {
+		write_zeros(t); /* not as the device divides itself */
 	} else {
 		task_done(t, -res);
 	}

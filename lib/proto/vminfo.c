@@ -262,3 +262,45 @@ host_info_fini(struct host_info *h)
 	memset(h, 0, sizeof(*h));
 	errno = saved_errno;
 }
+
+int
+proc_info_put(struct ibuf *b, const struct proc_info *i)
+{
+	if (wire_put_str(b, i->name) == -1 || wire_put_u32(b, i->kind) == -1 ||
+	    wire_put_u32(b, (uint32_t)i->pid) == -1 ||
+	    wire_put_u32(b, i->own) == -1)
+		return -1;
+	return 0;
+}
+
+int
+proc_info_get(struct ibuf *b, struct proc_info *i)
+{
+	uint32_t pid;
+
+	memset(i, 0, sizeof(*i));
+	if (wire_get_str(b, &i->name, TEXT_MAX) == -1 ||
+	    wire_get_u32(b, &i->kind) == -1 || wire_get_u32(b, &pid) == -1 ||
+	    wire_get_u32(b, &i->own) == -1 ||
+	    below(i->kind, PROC_KIND_MAX) == -1)
+		goto fail;
+	if (i->name == NULL || pid == 0 || pid > INT32_MAX) {
+		errno = EBADMSG;
+		goto fail;
+	}
+	i->pid = (int32_t)pid;
+	return 0;
+fail:
+	proc_info_fini(i);
+	return -1;
+}
+
+void
+proc_info_fini(struct proc_info *i)
+{
+	int saved_errno = errno;
+
+	free(i->name);
+	memset(i, 0, sizeof(*i));
+	errno = saved_errno;
+}

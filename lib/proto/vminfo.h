@@ -99,4 +99,28 @@ int host_info_put(struct ibuf *b, const struct host_info *h);
 int host_info_get(struct ibuf *b, struct host_info *h);
 void host_info_fini(struct host_info *h);
 
+/* Kinds of processes, as `vmctl audit' knows them. */
+enum proc_kind {
+	PROC_PARENT,
+	PROC_CONTROL,
+	PROC_PRIV,
+	PROC_VMM,
+	PROC_OPENER,
+	PROC_IMAGE,
+	PROC_VM,
+	PROC_DEV,
+	PROC_KIND_MAX
+};
+
+/* A process of the daemon. */
+struct proc_info {
+	char *name;    /* "vmm", "vm/web1", "vm/web1/vioblk0" */
+	uint32_t kind; /* enum proc_kind */
+	int32_t pid;   /* as the parent sees it */
+	uint32_t own;  /* SB_OWN_*, its own report; 0: none, or it ended */
+};
+int proc_info_put(struct ibuf *b, const struct proc_info *i);
+int proc_info_get(struct ibuf *b, struct proc_info *i);
+void proc_info_fini(struct proc_info *i);
+
 #endif

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
@@ -78,7 +79,9 @@ sandbox_vmm_flags(unsigned int *lacking)
 {
 	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
-	*lacking = !userns_possible();
+	if (WITHOUT(NS))
+		flags = CLONE_NEWNS;
+	*lacking = WITHOUT(USERNS) || !userns_possible();
 	return *lacking ? flags : flags | CLONE_NEWUSER;
 }
 
@@ -271,7 +274,7 @@ sandbox_slot_claim(uid_t *id)
 			continue;
 		if (lock_slot(ids.fd, outer_slot(i), F_WRLCK) == 0) {
 			ids.taken[i] = 1;
-			*id = ids.base + i * SB_SLOT_IDS;
+			*id = ids.base + (WITHOUT(SLOT) ? 1 : i) * SB_SLOT_IDS;
 			return 0;
 		}
 		if (errno != EAGAIN && errno != EACCES)

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 
 /* Grows with the kernel; Debian's header knows the first field only. */
@@ -34,6 +35,33 @@ static const struct {
 };
 #define NABIS (long)(sizeof(abis) / sizeof(abis[0]))
 
+static unsigned int own;
+
+unsigned int
+sandbox_landlock_own(void)
+{
+	return own;
+}
+
+static int
+lacking(void)
+{
+	own = SB_OWN_NO_LANDLOCK;
+	return 1;
+}
+
+static long
+version(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
+}
+
+int
+sandbox_has_landlock(void)
+{
+	return version() > 0;
+}
+
 int
 sandbox_landlock(int keep_exec)
 {
@@ -41,13 +69,15 @@ sandbox_landlock(int keep_exec)
 	long abi, fd, rc;
 	int saved_errno;
 
-	abi = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
-	if (abi == -1)
-		return errno == ENOSYS || errno == EOPNOTSUPP ? 1 : -1;
+	abi = version();
+	if (WITHOUT(LANDLOCK) || WITHOUT(NNP))
+		return 0;
+	if (abi == -1 && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	if (abi < 1)
+		return lacking();
 	if (abi >= NABIS)
 		abi = NABIS - 1;
-	if (abi < 1)
-		return 1;
 	r = abis[abi].rights;
 	if (keep_exec)
 		r.fs &= ~FS_EXEC; /* execveat(2) opens for reading */
@@ -58,5 +88,7 @@ sandbox_landlock(int keep_exec)
 	saved_errno = errno;
 	close((int)fd);
 	errno = saved_errno;
+	if (rc == 0)
+		own = SB_OWN_LANDLOCK;
 	return rc == 0 ? 0 : -1;
 }

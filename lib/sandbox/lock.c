@@ -11,12 +11,15 @@
 #include <unistd.h>
 #include <linux/capability.h>
 
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 
 int
 sandbox_empty_root(void)
 {
 	/* Any directory that is always there: only we see the mount. */
+	if (WITHOUT(ROOT))
+		return 0;
 	if (unshare(CLONE_NEWNS) == -1 ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
 	    mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
@@ -42,6 +45,8 @@ sandbox_caps(uint64_t keep)
 	struct __user_cap_data_struct d[2] = { { 0 } };
 	int cap;
 
+	if (WITHOUT(CAPS))
+		return 0;
 	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
 		if ((keep & (1ULL << cap)) == 0 &&
 		    prctl(PR_CAPBSET_DROP, cap) == -1)
@@ -51,6 +56,22 @@ sandbox_caps(uint64_t keep)
 	d[0].permitted = d[0].effective = (uint32_t)keep;
 	d[1].permitted = d[1].effective = (uint32_t)(keep >> 32);
 	return (int)syscall(SYS_capset, &h, d);
+}
+
+int
+sandbox_nnp(void)
+{
+	if (WITHOUT(NNP))
+		return 0;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int
+sandbox_nodump(void)
+{
+	if (WITHOUT(NODUMP))
+		return 0;
+	return prctl(PR_SET_DUMPABLE, 0);
 }
 
 int
@@ -64,13 +85,13 @@ sandbox_lock(const char **what)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
 		return -1;
 	*what = "capabilities";
-	if (syscall(SYS_capset, &h, none) == -1)
+	if (!WITHOUT(CAPS) && syscall(SYS_capset, &h, none) == -1)
 		return -1;
 	*what = "no_new_privs";
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+	if (sandbox_nnp() == -1)
 		return -1;
 	*what = "dumpable";
-	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+	if (sandbox_nodump() == -1)
 		return -1;
 	*what = "core size";
 	return setrlimit(RLIMIT_CORE, &zero);

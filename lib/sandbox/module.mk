@@ -1,9 +1,14 @@
+# What vmctl knows of filters.
+SANDBOX_EVAL_SRCS = \
+	lib/sandbox/eval.c \
+	$(B)/gen/filters.c
+
 SANDBOX_SRCS = \
+	$(SANDBOX_EVAL_SRCS) \
 	lib/sandbox/ids.c \
 	lib/sandbox/landlock.c \
 	lib/sandbox/lock.c \
-	lib/sandbox/seccomp.c \
-	$(B)/gen/filters.c
+	lib/sandbox/seccomp.c
 
 SANDBOX_DEFS = $(wildcard lib/sandbox/filter_*.def)
 # Parts of others have no filter of their own.
@@ -33,4 +38,4 @@ sandbox_test_LIBS = -lbsd
 
 UNIT += sandbox_filters_test
 sandbox_filters_test_SRCS = $(SANDBOX_SRCS) $(UTIL_SRCS)
-sandbox_filters_test_LIBS = -lpthread -lbsd
+sandbox_filters_test_LIBS = -lbsd -lpthread

@@ -79,6 +79,9 @@ int sandbox_empty_root(void);
  * made.  0, or -1 with errno and in `what' what failed.
  */
 int sandbox_lock(const char **what);
+/* Two parts of that.  0 or -1 with errno. */
+int sandbox_nnp(void);
+int sandbox_nodump(void);
 /*
  * Keep the capabilities of `keep' (bits 1ULL << CAP_X) and lose all others,
  * also what an exec could bring back.  Needs CAP_SETPCAP.  0 or -1 with
@@ -92,6 +95,10 @@ int sandbox_caps(uint64_t keep);
  * 0, or -1 with errno.
  */
 int sandbox_landlock(int keep_exec);
+/* Whether the kernel has it. */
+int sandbox_has_landlock(void);
+/* Its part of sandbox_own(). */
+unsigned int sandbox_landlock_own(void);
 /*
  * From now on a call that a filter denies makes the process say `denied:
  * system call N (NAME)' on `fd' and exit with SB_EXIT_DENIED: as a CTL_LOG
@@ -100,6 +107,16 @@ int sandbox_landlock(int keep_exec);
  * denied call is death by SIGSYS.  0 or -1 with errno.
  */
 int sandbox_traps(int fd, const char *prefix);
+/*
+ * What this process has done to itself and nobody can see from outside, as
+ * of its filter: its own report, sent up with CTL_READY.  A bit for the
+ * report itself, so that it is never 0.
+ */
+#define SB_OWN_REPORT	   0x01
+#define SB_OWN_LANDLOCK	   0x02 /* in a domain */
+#define SB_OWN_NO_LANDLOCK 0x04 /* the kernel has none */
+#define SB_OWN_NODUMP	   0x08 /* not dumpable */
+unsigned int sandbox_own(void);
 /*
  * Put the filter called `name' (filter_NAME.def) on all threads; no_new_privs
  * or CAP_SYS_ADMIN must be there.  It holds for all that is started later.

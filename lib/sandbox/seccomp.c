@@ -19,6 +19,7 @@
 #include "lib/imsg/imsg.h"
 #include "lib/proto/msg.h"
 #include "lib/sandbox/filter.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 
 /* Where denied calls are told: a channel, or a log that wants text. */
@@ -70,6 +71,15 @@ add_call(struct denial *d, unsigned int nr)
 }
 
 static void
+begin(struct denial *d)
+{
+	memset(d, 0, sizeof(*d));
+	if (report.prefix != NULL)
+		add_text(d, report.prefix);
+}
+
+/* Nothing but the call: what libc adds to it may be denied too. */
+static void
 tell(struct denial *d)
 {
 	size_t len = offsetof(struct denial, text) + d->len;
@@ -85,16 +95,25 @@ tell(struct denial *d)
 	syscall(SYS_write, report.fd, d, len);
 }
 
-/* Nothing but the calls: what libc adds to them may be denied too. */
+#ifdef HOSTILE
+void
+sandbox_say(const char *text)
+{
+	struct denial d;
+
+	begin(&d);
+	add_text(&d, text);
+	tell(&d);
+}
+#endif
+
 static void
 denied(int sig, siginfo_t *si, void *ctx)
 {
 	const ucontext_t *uc = ctx;
 	struct denial d;
 
-	memset(&d, 0, sizeof(d));
-	if (report.prefix != NULL)
-		add_text(&d, report.prefix);
+	begin(&d);
 	add_call(&d, (unsigned int)si->si_syscall);
 	if (si->si_syscall == SYS_ioctl || si->si_syscall == SYS_fcntl) {
 		add_text(&d, ", request 0x");
@@ -104,6 +123,15 @@ denied(int sig, siginfo_t *si, void *ctx)
 	tell(&d);
 	for (;;)
 		syscall(SYS_exit_group, SB_EXIT_DENIED);
+}
+
+/* Asked for while it still may. */
+static unsigned int own_nodump;
+
+unsigned int
+sandbox_own(void)
+{
+	return SB_OWN_REPORT | sandbox_landlock_own() | own_nodump;
 }
 
 int
@@ -137,24 +165,28 @@ install(const struct sb_filter *f)
 	    SECCOMP_FILTER_FLAG_TSYNC, &fp);
 	if (rc > 0)
 		errno = EBUSY; /* a thread with filters of its own */
+	/* It needs that, and the one below root has no other right to it. */
+	if (rc == -1 && WITHOUT(NNP))
+		return 0;
 	return rc == 0 ? 0 : -1;
 }
 
 int
 sandbox_seccomp(const char *name, int channel)
 {
-	size_t i;
+	const struct sb_filter *f;
 
-	for (i = 0; i < sb_nfilters; i++)
-		if (strcmp(sb_filters[i].name, name) == 0)
-			break;
-	if (i == sb_nfilters) {
+	if ((f = sb_find(name)) == NULL) {
 		errno = ENOENT;
 		return -1;
 	}
+	if (prctl(PR_GET_DUMPABLE) == 0)
+		own_nodump = SB_OWN_NODUMP;
 	if (!have_filters())
 		return 1;
+	if (WITHOUT(FILTER))
+		return 0;
 	if (channel != -1 && sandbox_traps(channel, NULL) == -1)
 		return -1;
-	return install(&sb_filters[i]);
+	return install(f);
 }

@@ -1,2 +1,3 @@
 HOST_TESTS += regress/daemon/daemon.py
 HOST_TESTS += regress/daemon/cdrom.py
+HOST_TESTS += regress/daemon/audit.py regress/daemon/daemon.py

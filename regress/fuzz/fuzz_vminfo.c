@@ -27,6 +27,7 @@ TRY(vm_info)
 TRY(log_line)
 TRY(host_info)
 TRY(image_info)
+TRY(proc_info)
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -38,6 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_log_line,
 		try_host_info,
 		try_image_info,
+		try_proc_info,
 	};
 
 	if (size > 0)

@@ -303,11 +303,14 @@ def files(daemon):
 
 def snapshot(daemon):
     """What a guest may leave behind, to be compared before and after."""
+    # Those that have answered are killed, and may take a moment to end.
+    wait_gone(p for p in descendants(daemon.proc.pid)
+              if re.search("opener|image", cmdline(p)))
     with daemon.connect() as s:
         # When this is answered, connections closed before are gone.
         s.sendall(daemon.status_request())
         assert s.recv(65536)
-        tree = descendants(daemon.proc.pid)
+        tree = [p for p in descendants(daemon.proc.pid) if cmdline(p)]
         snap = {"processes": sorted(cmdline(p) for p in tree)}
         for p in tree:
             snap.setdefault("descriptors of " + cmdline(p), []).extend(

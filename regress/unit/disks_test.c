@@ -33,6 +33,18 @@
 #define JOE	 12345
 #define PATIENCE 60 /* seconds */
 
+int
+procs_add(struct parent *p, const char *name, enum proc_kind kind, pid_t pid,
+    uint32_t own)
+{
+	return 0;
+}
+
+void
+procs_del(struct parent *p, pid_t pid)
+{
+}
+
 static struct parent parent;
 static struct parent_args args;
 static char dir[] = "/tmp/disks_test.XXXXXX";
@@ -418,6 +430,55 @@ formats(void **state)
 	qcow2("g.q", 0, 0600, "base.raw", "vmdk");
 	start_one("g.q", 0);
 	assert_non_null(strstr(text, "vmdk"));
+}
+
+static int
+qemu_img(const char *fmt, ...)
+{
+	char cmd[1024];
+	int n = snprintf(cmd, sizeof(cmd), "cd %s && qemu-img ", dir);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd + n, sizeof(cmd) - (size_t)n, fmt, ap);
+	va_end(ap);
+	return system(cmd);
+}
+
+/* What the usual tool makes, and its locks. */
+static void
+made_by_qemu_img(void **state)
+{
+	struct vm *v = vm("q", 0);
+	struct disk_spec *d = add(v, "q2");
+
+	if (system("qemu-img --version >/dev/null 2>&1") != 0)
+		skip();
+	assert_int_equal(qemu_img("create -q -f raw q0 1M"), 0);
+	assert_int_equal(qemu_img("create -q -f qcow2 -b q0 -F raw q1"), 0);
+	assert_int_equal(qemu_img("create -q -f qcow2 -o compat=0.10 "
+				  "-b q1 -F qcow2 q2"),
+	    0);
+	assert_string_equal(start(v), "");
+	assert_int_equal(d->layers, 3);
+	assert_int_equal(d->qcow2, 0x3);
+	/* Nobody writes to it meanwhile, or to what is below. */
+	assert_int_not_equal(qemu_img("resize -q q2 2M 2>/dev/null"), 0);
+	assert_int_not_equal(qemu_img("resize -q -f raw q0 2M 2>/dev/null"), 0);
+	forget(v);
+	assert_int_equal(qemu_img("snapshot -c one q2"), 0);
+	start_one("q2", 0);
+	assert_non_null(strstr(text, "snapshots"));
+	v = vm("q", 0);
+	add(v, "q2")->flags = DISKF_READONLY;
+	assert_string_equal(start(v), "");
+	forget(v);
+	assert_int_equal(qemu_img("create -q -f qcow2 --object "
+				  "secret,id=s,data=x -o encrypt.format=aes,"
+				  "encrypt.key-secret=s q3 1M"),
+	    0);
+	start_one("q3", 0);
+	assert_non_null(strstr(text, "encrypt"));
 }
 
 /* What a guest writes to its raw disk never makes it another. */
@@ -813,6 +874,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(deep),
 		cmocka_unit_test(circles),
 		cmocka_unit_test(formats),
+		cmocka_unit_test(made_by_qemu_img),
 		cmocka_unit_test(once_raw),
 		cmocka_unit_test(owners),
 		cmocka_unit_test(hostile_names),

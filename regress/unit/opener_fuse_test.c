@@ -31,6 +31,18 @@
 
 #define JOE 12345
 
+int
+procs_add(struct parent *p, const char *name, enum proc_kind kind, pid_t pid,
+    uint32_t own)
+{
+	return 0;
+}
+
+void
+procs_del(struct parent *p, pid_t pid)
+{
+}
+
 static struct parent parent;
 static struct parent_args args;
 static char dir[] = "/tmp/opener_fuse.XXXXXX";

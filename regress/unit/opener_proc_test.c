@@ -34,10 +34,28 @@ sandbox_seccomp(const char *name, int channel)
 	return 1;
 }
 
+unsigned int
+sandbox_own(void)
+{
+	return SB_OWN_REPORT;
+}
+
 int
 sandbox_traps(int fd, const char *prefix)
 {
 	return 0;
+}
+
+int
+procs_add(struct parent *p, const char *name, enum proc_kind kind, pid_t pid,
+    uint32_t own)
+{
+	return 0;
+}
+
+void
+procs_del(struct parent *p, pid_t pid)
+{
 }
 
 static struct parent parent;

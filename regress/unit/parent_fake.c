@@ -158,6 +158,12 @@ spawn_reap(int pidfd, int *status)
 	return 1;
 }
 
+unsigned int
+sandbox_own(void)
+{
+	return SB_OWN_REPORT;
+}
+
 int
 sandbox_traps(int fd, const char *prefix)
 {

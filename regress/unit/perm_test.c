@@ -99,7 +99,8 @@ requests(void **state)
 		    t == IMSG_CTL_CONSOLE_REQUEST || t == IMSG_CTL_BREAK ||
 		    t == IMSG_CTL_HOST_REQUEST;
 		root = t == IMSG_CTL_VERBOSE || t == IMSG_CTL_RESET ||
-		    t == IMSG_VMDOP_LOAD || t == IMSG_VMDOP_RELOAD;
+		    t == IMSG_CTL_AUDIT_REQUEST || t == IMSG_VMDOP_LOAD ||
+		    t == IMSG_VMDOP_RELOAD;
 		assert_int_equal(perm_may_request(&people[0], t),
 		    open || root ? VMERR_OK : VMERR_PERM);
 		assert_int_equal(perm_may_request(&people[5], t),

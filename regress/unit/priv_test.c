@@ -75,6 +75,12 @@ sandbox_landlock(int keep_exec)
 	return 1;
 }
 
+unsigned int
+sandbox_own(void)
+{
+	return SB_OWN_REPORT;
+}
+
 int
 sandbox_traps(int fd, const char *prefix)
 {

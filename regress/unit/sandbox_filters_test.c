@@ -19,7 +19,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <cmocka.h>
 
 #include "lib/sandbox/filter.h"
@@ -291,6 +294,117 @@ test_sizes(void **state)
 	}
 }
 
+/* What is told of a filter is what it does. */
+static void
+test_eval(void **state)
+{
+	const struct sb_filter *f;
+	unsigned int can;
+	size_t i;
+
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		f = sb_find(calls[i].filter);
+		assert_non_null(f);
+		can = sb_eval(f->prog, f->len, AUDIT_ARCH_X86_64,
+		    (uint32_t)calls[i].nr);
+		assert_int_equal(can & SB_UNKNOWN, 0);
+		if (calls[i].result == DENIED)
+			assert_true(can & SB_TRAP);
+		else
+			assert_true(can & (SB_ALLOW | SB_ERROR));
+	}
+	assert_null(sb_find("nosuch"));
+}
+
+/* How many calls it allows, and none of another architecture or of x32. */
+static void
+test_counts(void **state)
+{
+	const struct sb_filter *f;
+	unsigned int n;
+	uint32_t nr;
+	size_t i;
+
+	for (i = 0; i < sb_nfilters; i++) {
+		f = &sb_filters[i];
+		for (n = 0, nr = 0; nr < SB_NCALLS; nr++) {
+			n += (sb_eval(f->prog, f->len, AUDIT_ARCH_X86_64, nr) &
+				 SB_ALLOW) != 0;
+			assert_int_equal(sb_eval(f->prog, f->len,
+					     AUDIT_ARCH_I386, nr),
+			    SB_KILL);
+			assert_int_equal(sb_eval(f->prog, f->len,
+					     AUDIT_ARCH_X86_64,
+					     nr | 0x40000000U) &
+				SB_ALLOW,
+			    0);
+		}
+		assert_int_equal(n, f->ncalls);
+	}
+}
+
+/* A guest's process may do nothing that vmm may not, nor vmm beyond the
+ * parent: what is above would deny it. */
+static void
+test_inclusion(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "vm", "vmm" },
+		{ "vioblk", "vioblk_open" },
+		{ "vioblk_sync", "vioblk_open" },
+		{ "vioblk_open", "vmm" },
+		{ "vioscsi", "vioscsi_open" },
+		{ "vioscsi_sync", "vioscsi_open" },
+		{ "vioscsi_open", "vmm" },
+		{ "image", "parent" },
+		{ "vmm", "parent" },
+		{ "control", "parent" },
+		{ "priv", "parent" },
+		{ "opener", "parent" },
+	};
+	const struct sb_filter *low, *high;
+	unsigned int a, b;
+	uint32_t nr;
+	size_t i;
+
+	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		low = sb_find(pairs[i][0]);
+		high = sb_find(pairs[i][1]);
+		for (nr = 0; nr < SB_NCALLS; nr++) {
+			a = sb_eval(low->prog, low->len, AUDIT_ARCH_X86_64, nr);
+			b = sb_eval(high->prog, high->len, AUDIT_ARCH_X86_64,
+			    nr);
+			if (a & SB_ALLOW)
+				assert_true(b & SB_ALLOW);
+		}
+	}
+}
+
+/* Programs that are not ours: never less than they may do. */
+static void
+test_eval_strange(void **state)
+{
+	static const struct sock_filter endless[] = {
+		BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)-1),
+	};
+	static const struct sock_filter strange[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	static const struct sock_filter both[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 7, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+	};
+
+	assert_true(sb_eval(endless, 1, AUDIT_ARCH_X86_64, 0) & SB_UNKNOWN);
+	assert_true(sb_eval(strange, 2, AUDIT_ARCH_X86_64, 0) & SB_ALLOW);
+	assert_int_equal(sb_eval(both, 4, AUDIT_ARCH_X86_64, 0),
+	    SB_ALLOW | SB_ERROR);
+	assert_true(sb_eval(both, 0, AUDIT_ARCH_X86_64, 0) & SB_UNKNOWN);
+}
+
 static void
 keep_two(const void *arg, int fd)
 {
@@ -361,6 +475,10 @@ main(int argc, char *argv[])
 		cmocka_unit_test(test_inherited),
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_eval),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_inclusion),
+		cmocka_unit_test(test_eval_strange),
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_landlock_exec),
 	};

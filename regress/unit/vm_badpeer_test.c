@@ -148,6 +148,8 @@ take(struct imsg *im)
 		log_line_fini(&l);
 		return;
 	}
+	if (imsg_get_type(im) == IMSG_CTL_READY)
+		return;
 	others++;
 	last_type = imsg_get_type(im);
 	assert_int_equal(vmop_result_get(im->buf, &r), 0);

@@ -3,6 +3,8 @@
  * byte, JSON, exit statuses, and answers that no good daemon sends.
  */
 
+#include <fcntl.h>
+
 #include "regress/unit/vmctl_test.h"
 
 #define END IMSG_VMDOP_GET_INFO_VM_END_DATA
@@ -475,6 +477,84 @@ starts(struct request *r)
 	return 0;
 }
 
+/* Says what it got: "PATH FORMAT FLAGS MODE;" of each disk, and a CD. */
+static int
+disks(struct request *r)
+{
+	struct vmop_result res = { .err = VMERR_FAILED };
+	struct fdlist fds = FDLIST_INIT;
+	char got[2048] = "got ";
+	struct vm_spec *s;
+	size_t n;
+	uint32_t i;
+	int fd;
+
+	if (r->type == IMSG_VMDOP_GET_INFO_VM_REQUEST)
+		return nothing(r);
+	if ((s = vm_spec_get(r->body)) == NULL ||
+	    wire_get_fdlist(r->body, &fds, r->fds, r->nfds) == -1)
+		_exit(96);
+	for (i = 0; i < s->ndisks; i++) {
+		fd = fdlist_get(&fds, FD_DISK, i, 0);
+		n = strlen(got);
+		snprintf(got + n, sizeof(got) - n, "%s %d %u %d;",
+		    s->disks[i].path, s->disks[i].format, s->disks[i].flags,
+		    fd == -1 ? -1 : fcntl(fd, F_GETFL) & ~0x8000);
+	}
+	fd = fdlist_get(&fds, FD_CDROM, 0, 0);
+	n = strlen(got);
+	snprintf(got + n, sizeof(got) - n, " %s %d", s->cdrom,
+	    fd == -1 ? -1 : fcntl(fd, F_GETFL) & ~0x8000);
+	res.text = got;
+	fake_result(r, IMSG_VMDOP_START_VM_RESPONSE, &res, -1);
+	fdlist_close(&fds);
+	vm_spec_free(s);
+	return 0;
+}
+
+static void
+starting_with_disks(void **state)
+{
+	char path[128], line[1024], want[1024];
+	size_t i;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/disk", fake_dir);
+	assert_non_null(f = fopen(path, "w"));
+	fclose(f);
+	snprintf(line, sizeof(line),
+	    "start -d %s -d raw:%s -d qcow2:%s -r %s new", path, path, path,
+	    path);
+	assert_int_equal(vmctl(disks, line), 1);
+	snprintf(want, sizeof(want),
+	    "vmctl: start new: got %s %d 0 %d;%s %d 0 %d;%s %d 0 %d; %s %d\n",
+	    path, DISK_AUTO, O_RDWR, path, DISK_RAW, O_RDWR, path, DISK_QCOW2,
+	    O_RDWR, path, O_RDONLY);
+	assert_non_null(strstr(err, want));
+	/* One that cannot be written, also not by root. */
+	if (access("/sys/kernel/notes", R_OK) == 0) {
+		assert_int_equal(vmctl(disks,
+				     "start -d raw:/sys/kernel/notes new"),
+		    1);
+		assert_non_null(strstr(err,
+		    "vmctl: disk /sys/kernel/notes is read-only\n"));
+		snprintf(want, sizeof(want), "got /sys/kernel/notes %d %d %d;",
+		    DISK_RAW, DISKF_READONLY, O_RDONLY);
+		assert_non_null(strstr(err, want));
+	}
+	assert_int_equal(vmctl(disks, "start -d /dev/null new"), 1);
+	assert_non_null(strstr(err, "not a regular file"));
+	assert_int_equal(vmctl(disks, "start -r /nonexistent new"), 1);
+	strcpy(line, "start ");
+	for (i = 0; i < VM_MAX_DISKS + 1; i++)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line),
+		    "-d%s ", path);
+	strcat(line, "new");
+	assert_int_equal(vmctl(disks, line), 1);
+	assert_non_null(strstr(err, "too many disks: at most 16"));
+	unlink(path);
+}
+
 static void
 starting(void **state)
 {
@@ -658,6 +738,7 @@ main(void)
 		cmocka_unit_test(usage),
 		cmocka_unit_test(stopping),
 		cmocka_unit_test(starting),
+		cmocka_unit_test(starting_with_disks),
 		cmocka_unit_test(administration),
 		cmocka_unit_test(bad_answers),
 		cmocka_unit_test(strange_answers),

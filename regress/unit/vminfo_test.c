@@ -45,6 +45,7 @@ BODY(vmop_id)
 BODY(vm_info)
 BODY(log_line)
 BODY(host_info)
+BODY(proc_info)
 
 static char name[] = "web1", tty[] = "/dev/pts/7", text[] = "some text";
 static char more[] = "more", other[] = "other";
@@ -211,6 +212,31 @@ hosts(void **state)
 }
 
 static void
+procs(void **state)
+{
+	const struct proc_info in = { name, PROC_VM, 4711, 9 };
+	struct ibuf *b = new_body();
+	struct proc_info out;
+
+	assert_int_equal(proc_info_put(b, &in), 0);
+	check_truncation(b, proc_info_decode);
+	assert_int_equal(proc_info_get(b, &out), 0);
+	assert_int_equal(wire_end(b), 0);
+	assert_string_equal(out.name, name);
+	assert_int_equal(out.kind, PROC_VM);
+	assert_int_equal(out.pid, 4711);
+	assert_int_equal(out.own, 9);
+	proc_info_fini(&out);
+	proc_info_fini(&out);
+	ibuf_free(b);
+	proc_info_refused(&(struct proc_info){ name, PROC_KIND_MAX, 1, 0 },
+	    EBADMSG);
+	proc_info_refused(&(struct proc_info){ NULL, 0, 1, 0 }, EBADMSG);
+	proc_info_refused(&(struct proc_info){ name, 0, 0, 0 }, EBADMSG);
+	proc_info_refused(&(struct proc_info){ name, 0, -1, 0 }, EBADMSG);
+}
+
+static void
 states(void **state)
 {
 	static const char *const words[VMS_MAX] = { "stopped", "waiting",
@@ -233,6 +259,7 @@ main(void)
 		cmocka_unit_test(infos),
 		cmocka_unit_test(log_lines),
 		cmocka_unit_test(hosts),
+		cmocka_unit_test(procs),
 		cmocka_unit_test(states),
 	};
 

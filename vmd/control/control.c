@@ -281,6 +281,7 @@ static const struct msg_handler client_msgs[] = {
 	{ IMSG_CTL_CONSOLE_REQUEST,	ROLE_CLIENT, control_request },
 	{ IMSG_CTL_BREAK,		ROLE_CLIENT, control_request },
 	{ IMSG_CTL_HOST_REQUEST,	ROLE_CLIENT, control_request },
+	{ IMSG_CTL_AUDIT_REQUEST,	ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_START_VM_REQUEST,	ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_TERMINATE_VM_REQUEST, ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_WAIT_VM_REQUEST,	ROLE_CLIENT, control_request },
@@ -329,7 +330,8 @@ control_answer(struct peer *p, struct msg *m)
 		fatal("no memory for an answer");
 	/* A client that is no more is noticed by its own channel. */
 	peer_send(r->conn->peer, m->type, h, b, &r->console, nfds);
-	if (m->type != IMSG_VMDOP_GET_INFO_VM_DATA)
+	if (m->type != IMSG_VMDOP_GET_INFO_VM_DATA &&
+	    m->type != IMSG_CTL_AUDIT_DATA)
 		request_free(c, r); /* and looks at its queue */
 	return 0;
 }
@@ -486,6 +488,8 @@ const struct msg_handler control_msgs[] = {
 	{ IMSG_CTL_CONSOLE_RESPONSE,	ROLE_PARENT, control_answer },
 	{ IMSG_CTL_BREAK_RESPONSE,	ROLE_PARENT, control_answer },
 	{ IMSG_CTL_HOST_RESPONSE,	ROLE_PARENT, control_answer },
+	{ IMSG_CTL_AUDIT_DATA,		ROLE_PARENT, control_answer },
+	{ IMSG_CTL_AUDIT_END,		ROLE_PARENT, control_answer },
 	{ IMSG_VMDOP_START_VM_RESPONSE,	ROLE_PARENT, control_answer },
 	{ IMSG_VMDOP_TERMINATE_VM_RESPONSE, ROLE_PARENT, control_answer },
 	{ IMSG_VMDOP_TERMINATE_VM_EVENT, ROLE_PARENT, control_answer },

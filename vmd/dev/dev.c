@@ -29,6 +29,7 @@
 #include "lib/proto/msg.h"
 #include "lib/proto/vminfo.h"
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "vmd/dev/chan.h"
@@ -49,7 +50,8 @@ send_line(struct dev *d, uint32_t type, int prio, const char *line)
 	l.text = text;
 	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
 		return;
-	if (log_line_put(b, &l) == -1)
+	if (log_line_put(b, &l) == -1 ||
+	    (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1))
 		ibuf_free(b);
 	else
 		chan_send(&d->vmm, type, b);
@@ -583,7 +585,7 @@ narrow(const char *filter)
 {
 	int rc;
 
-	if ((rc = sandbox_seccomp(filter, DEV_CHANNEL_VMM)) == -1)
+	if ((rc = sandbox_seccomp(filter, -1)) == -1)
 		fatal("seccomp");
 	if (rc == 1)
 		log_info("this kernel has no seccomp");
@@ -603,6 +605,7 @@ open_device(struct dev *d)
 		return -1;
 	}
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
+	send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");
 	virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
 	say_ready(d, IMSG_DEVOP_READY, &r);
 	return 0;
@@ -623,6 +626,9 @@ init(struct dev *d)
 	chan_init(&d->vm, DEV_CHANNEL_VM);
 	log_init(dev_kind_name(d->ops->kind), LOG_TO_STDERR, 0);
 	log_set_sink(log_up, d);
+	if (sandbox_traps(DEV_CHANNEL_VMM, NULL) == -1)
+		fatal("SIGSYS");
+	hostile_init();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("PR_SET_PDEATHSIG");
 }

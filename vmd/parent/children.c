@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -156,6 +157,7 @@ lost(struct child *c)
 		requests_drop(p, 0);
 		conns_clear(p);
 	} else if (is(c, CHILD_VMM)) {
+		procs_lost(p);
 		vm_all_lost(p, "vmm died");
 		TAILQ_FOREACH_SAFE(r, &p->requests, entry, next)
 			if (r->at_vmm)
@@ -273,7 +275,7 @@ exec_child(struct child *c, int channel)
 		}
 	} else {
 		/* Whom it cannot name it cannot signal. */
-		s.flags = CLONE_NEWPID;
+		s.flags = WITHOUT(PIDNS) ? 0 : CLONE_NEWPID;
 	}
 	return spawn(&s, &c->pidfd);
 }
@@ -298,6 +300,7 @@ child_start(struct child *c)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return -1;
 	c->since = now_ms();
+	c->own = 0;
 	c->pid = exec_child(c, sv[1]);
 	fd_close(&sv[1]);
 	if (c->pid == -1) {

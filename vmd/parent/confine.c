@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
@@ -42,6 +43,7 @@ parent_confine(const struct parent_args *a)
 		    "<%d>vmd[%d]: parent: ", LOG_DAEMON | LOG_ERR,
 		    (int)getpid());
 	}
+	hostile_init();
 	if (sandbox_traps(fd, prefix) == -1 ||
 	    (rc = sandbox_seccomp("parent", -1)) == -1)
 		fatal("seccomp");

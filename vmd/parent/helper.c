@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/proto/wire.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -23,6 +24,7 @@ struct helper {
 	struct peer *peer;
 	struct event *timer; /* deadline, or delivery */
 	struct event *reaper;
+	pid_t pid;
 	int pidfd;
 	enum helper_end end;
 };
@@ -37,6 +39,7 @@ reaped(int fd, short ev, void *arg)
 	if (spawn_reap(h->pidfd, &status) == 0)
 		return;
 	event_free(h->reaper);
+	procs_del(h->parent, h->pid);
 	close(h->pidfd);
 	free(h);
 }
@@ -108,6 +111,18 @@ helper_log(struct peer *p, struct msg *m)
 	return 0;
 }
 
+int
+helper_ready(struct peer *p, struct msg *m)
+{
+	struct helper *h = peer_arg(p);
+	uint32_t own;
+
+	if (helper_log(p, m) == -1 || wire_get_u32(&m->body, &own) == -1)
+		return -1;
+	procs_add(h->parent, h->conf.name, h->conf.kind, h->pid, own);
+	return 0;
+}
+
 static int
 start_process(struct helper *h)
 {
@@ -130,8 +145,9 @@ start_process(struct helper *h)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return -1;
 	s.channel = sv[1];
-	if (spawn(&s, &h->pidfd) == -1)
+	if ((h->pid = spawn(&s, &h->pidfd)) == -1)
 		goto out;
+	procs_add(h->parent, h->conf.name, h->conf.kind, h->pid, 0);
 	if ((h->peer = peer_new(h->parent->base, sv[0], &pc)) != NULL)
 		rc = 0;
 	sv[0] = -1; /* the peer's in every case */

@@ -25,6 +25,7 @@ enum helper_end {
 struct helper_conf {
 	const char *name; /* of the role, and in the log */
 	enum role role;
+	enum proc_kind kind; /* for `vmctl audit' */
 	const struct msg_handler *msgs; /* constant; peer_arg(): the helper */
 	size_t nmsgs;
 	int flags; /* CLONE_NEW* */
@@ -46,8 +47,9 @@ int helper_send(struct helper *h, uint32_t type, struct ibuf *b, int *fd);
 /* For handlers: the arg of its conf, and that the answer is there. */
 void *helper_arg(const struct helper *h);
 void helper_answered(struct helper *h);
-/* A handler for CTL_LOG and CTL_READY. */
+/* Handlers for CTL_LOG and CTL_READY. */
 int helper_log(struct peer *p, struct msg *m);
+int helper_ready(struct peer *p, struct msg *m);
 /* Kill it; `done' is not called.  NULL is fine. */
 void helper_cancel(struct helper *h);
 

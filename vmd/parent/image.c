@@ -67,7 +67,7 @@ imaging_response(struct peer *p, struct msg *m)
 static const struct msg_handler imaging_msgs[] = {
 	{ IMSG_IMAGE_RESPONSE, ROLE_IMAGE, imaging_response },
 	{ IMSG_CTL_LOG, ROLE_IMAGE, helper_log },
-	{ IMSG_CTL_READY, ROLE_IMAGE, helper_log },
+	{ IMSG_CTL_READY, ROLE_IMAGE, helper_ready },
 };
 
 static int
@@ -95,6 +95,7 @@ image_start(struct parent *p, int fd, enum disk_format format, int writable,
 	struct helper_conf c = {
 		.name = "image",
 		.role = ROLE_IMAGE,
+		.kind = PROC_IMAGE,
 		.msgs = imaging_msgs,
 		.nmsgs = sizeof(imaging_msgs) / sizeof(imaging_msgs[0]),
 		/* Whom it cannot name it cannot signal. */

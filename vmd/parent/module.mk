@@ -1,5 +1,6 @@
 # The parent, and the opener, which opens files for it.
 PARENT_SRCS = \
+	vmd/parent/audit.c \
 	vmd/parent/children.c \
 	vmd/parent/confine.c \
 	vmd/parent/console.c \
@@ -42,6 +43,7 @@ opener_test_SRCS = \
 
 UNIT += opener_proc_test
 opener_proc_test_SRCS = \
+	lib/sandbox/lock.c \
 	vmd/parent/cred.c \
 	vmd/parent/fuse.c \
 	vmd/parent/helper.c \

@@ -80,6 +80,7 @@ opening_response(struct peer *p, struct msg *m)
 static const struct msg_handler opening_msgs[] = {
 	{ IMSG_OPEN_RESPONSE, ROLE_OPENER, opening_response },
 	{ IMSG_CTL_LOG, ROLE_OPENER, helper_log },
+	{ IMSG_CTL_READY, ROLE_OPENER, helper_ready },
 };
 
 static int
@@ -103,6 +104,7 @@ open_start(struct parent *p, const struct open_msg *m, open_done done,
 	struct helper_conf c = {
 		.name = "opener",
 		.role = ROLE_OPENER,
+		.kind = PROC_OPENER,
 		.msgs = opening_msgs,
 		.nmsgs = sizeof(opening_msgs) / sizeof(opening_msgs[0]),
 		.done = opening_done,

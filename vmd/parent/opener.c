@@ -33,8 +33,7 @@ become(const struct cred *c)
 {
 	const struct rlimit none = { 0, 0 };
 
-	if (setrlimit(RLIMIT_CORE, &none) == -1 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	if (setrlimit(RLIMIT_CORE, &none) == -1 || sandbox_nnp() == -1 ||
 	    setgroups(c->ngroups, c->groups) == -1 ||
 	    setresgid(c->gid, c->gid, c->gid) == -1 ||
 	    setresuid(c->uid, c->uid, c->uid) == -1 ||
@@ -134,9 +133,10 @@ opener_main(const struct proc_args *a)
 		fatal("event_base_new");
 	if (proc_up(base, ROLE_PARENT, opener_msgs, 1, NULL) == NULL)
 		fatal("proc_up");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	if (sandbox_nnp() == -1 ||
 	    sandbox_seccomp("opener", PROC_CHANNEL_FD) == -1)
 		fatal("seccomp");
+	proc_ready("with filter");
 	event_base_dispatch(base);
 	return 1;
 }

@@ -25,7 +25,8 @@ static const struct msg_handler parent_msgs[] = {
 	{ IMSG_CTL_LOG,		ROLE_CONTROL | ROLE_PRIV | ROLE_VMM,
 	  peer_log },
 	{ IMSG_CTL_READY,	ROLE_CONTROL | ROLE_PRIV | ROLE_VMM,
-	  peer_log },
+	  parent_ready },
+	{ IMSG_CTL_PROC_REPORT,	ROLE_VMM,	parent_proc_report },
 
 	{ IMSG_CTL_CONN_OPEN,	ROLE_CONTROL,	parent_conn_open },
 	{ IMSG_CTL_CONN_CLOSE,	ROLE_CONTROL,	parent_conn_close },
@@ -34,6 +35,7 @@ static const struct msg_handler parent_msgs[] = {
 	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_CONTROL, parent_console_request },
 	{ IMSG_CTL_BREAK,	ROLE_CONTROL,	parent_break },
 	{ IMSG_CTL_HOST_REQUEST, ROLE_CONTROL,	parent_host_request },
+	{ IMSG_CTL_AUDIT_REQUEST, ROLE_CONTROL,	parent_audit_request },
 	{ IMSG_VMDOP_START_VM_REQUEST, ROLE_CONTROL,
 	  parent_start_vm_request },
 	{ IMSG_VMDOP_TERMINATE_VM_REQUEST, ROLE_CONTROL,
@@ -128,6 +130,7 @@ parent_setup(struct parent *p, const struct parent_args *a)
 	TAILQ_INIT(&p->vms);
 	TAILQ_INIT(&p->conns);
 	TAILQ_INIT(&p->requests);
+	TAILQ_INIT(&p->procs);
 	for (i = 0; i < NCHILDREN; i++) {
 		p->children[i].parent = p;
 		p->children[i].type = &child_types[i];
@@ -163,6 +166,7 @@ parent_fini(struct parent *p)
 		vm_free(v);
 	conns_clear(p);
 	children_free(p);
+	procs_clear(p);
 	for (i = 0; i < sizeof(p->signals) / sizeof(p->signals[0]); i++)
 		if (p->signals[i] != NULL)
 			event_free(p->signals[i]);

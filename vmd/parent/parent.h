@@ -34,6 +34,7 @@ struct child {
 	const struct child_type *type;
 	struct peer *peer; /* NULL: not running */
 	pid_t pid;
+	uint32_t own;	     /* its own report, SB_OWN_*; 0: none yet */
 	int pidfd;	     /* -1: not running */
 	struct event *ended; /* pidfd is readable */
 	struct event *again; /* start it again */
@@ -61,6 +62,13 @@ struct request {
 };
 TAILQ_HEAD(requests, request);
 
+/* A process that is not a child of the parent, or not for long. */
+struct proc {
+	TAILQ_ENTRY(proc) entry;
+	struct proc_info info;
+};
+TAILQ_HEAD(procs, proc);
+
 struct statedir {
 	int fd; /* directory, -1: not open */
 	int lock;
@@ -85,6 +93,8 @@ struct parent {
 	struct conns conns;
 	size_t nconns;
 	struct requests requests;
+	struct procs procs;
+	size_t nprocs;
 	struct child children[NCHILDREN];
 	struct statedir state;
 	struct ctlsock sock;
@@ -220,6 +230,16 @@ int reload(struct parent *p, char *why, size_t len);
 /* Answer those who wait for a `reset' if it is complete. */
 void reset_check(struct parent *p);
 
+/* --- audit.c ----------------------------------------------------------- */
+
+/* Processes for `vmctl audit': one more, or a report of one that is known. */
+int procs_add(struct parent *p, const char *name, enum proc_kind kind,
+    pid_t pid, uint32_t own);
+void procs_del(struct parent *p, pid_t pid);
+/* Forget those below vmm. */
+void procs_lost(struct parent *p);
+void procs_clear(struct parent *p);
+
 /* --- shutdown.c -------------------------------------------------------- */
 
 #define SHUTDOWN_GRACE 30 /* s for all guests together */
@@ -240,6 +260,8 @@ msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
 msg_fn parent_get_info_vm_request;			    /* info.c */
 msg_fn parent_host_request, parent_host_response;	    /* info.c */
 msg_fn parent_console_request, parent_break;		    /* console.c */
+msg_fn parent_ready, parent_proc_report;			    /* audit.c */
+msg_fn parent_audit_request;				    /* audit.c */
 msg_fn parent_load, parent_reload, parent_reset;	    /* ctl.c */
 msg_fn parent_verbose;					    /* ctl.c */
 msg_fn parent_result;					    /* request.c */

@@ -27,6 +27,7 @@ static const uint32_t everybody[] = {
 static const uint32_t root_only[] = {
 	IMSG_CTL_VERBOSE,
 	IMSG_CTL_RESET,
+	IMSG_CTL_AUDIT_REQUEST,
 	IMSG_VMDOP_LOAD,
 	IMSG_VMDOP_RELOAD,
 };

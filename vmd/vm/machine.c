@@ -230,6 +230,7 @@ narrow(char err[VM_TEXTLEN])
 		return fail(err, VMERR_GUEST, "seccomp");
 	if (rc == 1)
 		log_info("this kernel has no seccomp");
+	proc_ready("%s filter", rc == 1 ? "no" : "with");
 	return VMERR_OK;
 }
 

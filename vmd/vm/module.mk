@@ -19,14 +19,17 @@ VM_SRCS = \
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
 	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
 	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
-	$(UTIL_SRCS) $(VIRTIO_SRCS))
+	$(UTIL_SRCS))
 
 # static-pie: it is started in an empty root, by descriptor.
+VMD_GUEST_LDFLAGS = -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
+	-Wl,--gc-sections
+VMD_GUEST_LIBS = $(VMBOOT_LIBS) $(SANDBOX_LIBS) -levent_core \
+	-Wl,-z,nodlopen -Wl,-u,libbsd_init_func -lbsd-ctor -lbsd -lmd \
+	$(DISK_LIBS)
+
 $(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)
-	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now,-z,noexecstack \
-		-Wl,--gc-sections -o $@ $^ $(VMBOOT_LIBS) $(SANDBOX_LIBS) \
-		-levent_core -Wl,-z,nodlopen -Wl,-u,libbsd_init_func \
-		-lbsd-ctor -lbsd -lmd $(DISK_LIBS)
+	$(Q)$(CC) $(VMD_GUEST_LDFLAGS) -o $@ $^ $(VMD_GUEST_LIBS)
 
 UNIT += vm_console_test
 vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \

@@ -25,6 +25,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -32,10 +33,42 @@
 
 static const struct msg_hdr no_request = { 0, 0 };
 
+/* Tell the parent what it reports of itself; 0: it has ended. */
+static void
+report(const struct device *d, uint32_t own)
+{
+	struct proc_info i = { .name = d->name,
+		.kind = PROC_DEV,
+		.pid = d->pid,
+		.own = own };
+	struct ibuf *b;
+
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    proc_info_put(b, &i) == -1)
+		ibuf_free(b);
+	else
+		peer_send(d->g->m->up, IMSG_CTL_PROC_REPORT, no_request, b,
+		    NULL, 0);
+}
+
+/* Its own report of its sandbox, once. */
+static int
+device_ready(struct peer *p, struct msg *m)
+{
+	struct device *d = peer_arg(p);
+
+	if (d->own != 0 || peer_log(p, m) == -1 ||
+	    wire_get_u32(&m->body, &d->own) == -1 ||
+	    (d->own & SB_OWN_REPORT) == 0)
+		return -1;
+	report(d, d->own);
+	return 0;
+}
+
 /* clang-format off */
 static const struct msg_handler device_msgs[] = {
 	{ IMSG_CTL_LOG,		ROLE_DEVICE, peer_log },
-	{ IMSG_CTL_READY,	ROLE_DEVICE, peer_log },
+	{ IMSG_CTL_READY,	ROLE_DEVICE, device_ready },
 };
 /* clang-format on */
 
@@ -62,7 +95,7 @@ become(void *arg)
 {
 	const uid_t *id = arg;
 
-	if (*id != 0 &&
+	if (*id != 0 && !WITHOUT(IDS) &&
 	    (setgroups(0, NULL) == -1 || setresgid(*id, *id, *id) == -1 ||
 		setresuid(*id, *id, *id) == -1))
 		return -1;
@@ -81,7 +114,8 @@ exec_device(struct device *d, int channel, int vm)
 		.fds = &vm,
 		.nfds = 1,
 		.keep_stdio = 1,
-		.pidns = d->g->m->shared_ids ? 0 : d->g->pidfd,
+		.pidns = d->g->m->shared_ids || WITHOUT(PIDNS) ? 0 :
+							    d->g->pidfd,
 		.child = become,
 		.arg = &id,
 	};
@@ -185,6 +219,9 @@ forget_process(struct device *d)
 	peer_free(d->peer);
 	d->peer = NULL;
 	fd_close(&d->pidfd);
+	if (d->own != 0)
+		report(d, 0);
+	d->own = 0;
 	d->pid = -1;
 }
 

@@ -84,7 +84,8 @@ cause(const struct guest *g, int status, char text[TEXTLEN])
 		    g->broken != NULL ? g->broken : g->killed);
 		return VMEXIT_FAILED;
 	}
-	if (w->exit != VMEXIT_NONE && (!WIFSIGNALED(status) || killed)) {
+	if (w->exit != VMEXIT_NONE &&
+	    (killed || status == STATUS_UNKNOWN || !WIFSIGNALED(status))) {
 		snprintf(text, TEXTLEN, "%s",
 		    w->text != NULL ? w->text :
 				      vmexit_text((enum vmexit)w->exit));
@@ -150,6 +151,8 @@ guest_settle(struct guest *g)
 	if (!g->over || devices_kill(g) > 0)
 		return;
 	answer_all(g);
+	if (g->own != 0)
+		guest_report(g, 0);
 	report_end(g, g->status);
 	guest_free(g);
 	if (m->ending && TAILQ_EMPTY(&m->guests))

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -17,6 +18,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "vmd/vmm/vmm.h"
 
@@ -95,6 +97,25 @@ guest_closed(struct peer *p, const char *why)
 	}
 }
 
+void
+guest_report(const struct guest *g, uint32_t own)
+{
+	const struct msg_hdr none = { 0 };
+	char name[VM_NAME_MAX + 3];
+	struct proc_info i = { .name = name,
+		.kind = PROC_VM,
+		.pid = g->pid,
+		.own = own };
+	struct ibuf *b;
+
+	snprintf(name, sizeof(name), "vm/%s", g->name);
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    proc_info_put(b, &i) == -1)
+		ibuf_free(b);
+	else
+		peer_send(g->m->up, IMSG_CTL_PROC_REPORT, none, b, NULL, 0);
+}
+
 /* --- what it says ------------------------------------------------------ */
 
 /* A text that may go to a log or a terminal, not too long. */
@@ -138,6 +159,20 @@ sign(const struct guest *g, struct vmop_result *r)
 	r->id = g->id;
 	r->generation = g->generation;
 	r->pid = g->pid;
+}
+
+/* Its own report of its sandbox, once. */
+static int
+guest_ready(struct peer *p, struct msg *m)
+{
+	struct guest *g = peer_arg(p);
+
+	if (g->own != 0 || peer_log(p, m) == -1 ||
+	    wire_get_u32(&m->body, &g->own) == -1 ||
+	    (g->own & SB_OWN_REPORT) == 0)
+		return -1;
+	guest_report(g, g->own);
+	return 0;
 }
 
 static void
@@ -293,7 +328,7 @@ order_late(int fd, short ev, void *arg)
 /* clang-format off */
 const struct msg_handler guest_msgs[] = {
 	{ IMSG_CTL_LOG,			ROLE_VM, peer_log },
-	{ IMSG_CTL_READY,		ROLE_VM, peer_log },
+	{ IMSG_CTL_READY,		ROLE_VM, guest_ready },
 	{ IMSG_VMDOP_START_VM_RESPONSE,	ROLE_VM, guest_start_response },
 	{ IMSG_VMDOP_VM_EXIT,		ROLE_VM, guest_exit },
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },

@@ -18,6 +18,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -29,7 +30,7 @@ become(void *arg)
 {
 	const uid_t *id = arg;
 
-	if (*id != 0 &&
+	if (*id != 0 && !WITHOUT(IDS) &&
 	    (setgroups(0, NULL) == -1 || setresgid(*id, *id, *id) == -1 ||
 		setresuid(*id, *id, *id) == -1))
 		return -1;
@@ -45,7 +46,7 @@ exec_guest(struct guest *g, int channel)
 		.argv = argv,
 		.channel = channel,
 		.keep_stdio = 1, /* /dev/null; our root has no other */
-		.flags = g->m->shared_ids ? 0 : CLONE_NEWPID,
+		.flags = g->m->shared_ids || WITHOUT(PIDNS) ? 0 : CLONE_NEWPID,
 		.child = become,
 		.arg = &g->ids,
 	};

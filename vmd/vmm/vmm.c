@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <event2/event.h>
@@ -280,9 +279,8 @@ narrow(void)
 		fatal("empty root");
 	if (sandbox_caps(keep) == -1)
 		fatal("capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    prctl(PR_SET_DUMPABLE, 0) == -1)
-		fatal("prctl");
+	if (sandbox_nnp() == -1 || sandbox_nodump() == -1)
+		fatal("no_new_privs");
 	if ((landlock = sandbox_landlock(1)) == -1)
 		fatal("landlock");
 	if (landlock == 1)

@@ -52,6 +52,7 @@ struct device {
 	int pidfd; /* -1: no process */
 	struct peer *peer;
 	struct event *ended;
+	uint32_t own; /* its own report; 0: none yet */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
 
@@ -69,6 +70,7 @@ struct guest {
 	struct event *ended;	    /* pidfd */
 	struct event *deadline;	    /* launch, later SIGKILL */
 	struct msg_hdr start;	    /* the request to start it */
+	uint32_t own;		    /* its own report; 0: none yet */
 	int up;			    /* answered that it runs */
 	struct vmop_result refusal; /* its answer, if it does not */
 	struct vmop_result words;   /* its last ones; exit 0: none */
@@ -118,6 +120,8 @@ extern const size_t guest_nmsgs;
 struct guest *guest_find(struct vmm_role *m, uint32_t id, uint64_t generation);
 /* SIGKILL, for a reason (a constant string, NULL: it ended by itself). */
 void guest_kill(struct guest *g, const char *why, enum vmerr e);
+/* Tell the parent what it reports of itself; 0: it has ended. */
+void guest_report(const struct guest *g, uint32_t own);
 /* Ask it to end, and see to it that it does. */
 void guest_stop(struct guest *g);
 /* Pass an order on; `m' is answered in every case, once. */

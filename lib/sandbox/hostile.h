@@ -1,0 +1,38 @@
+#ifndef SANDBOX_HOSTILE_H
+#define SANDBOX_HOSTILE_H
+
+/*
+ * Test builds only (build/hostile): one layer of the sandbox is left out, so
+ * that `vmctl audit' has something to find, and processes try on a signal
+ * what they must not be able to do.  In every other build there is nothing
+ * of this.
+ */
+
+#define HOSTILE_CAPS	 0x0001
+#define HOSTILE_FDS	 0x0002 /* an open directory stays */
+#define HOSTILE_FILTER	 0x0004
+#define HOSTILE_IDS	 0x0008
+#define HOSTILE_LANDLOCK 0x0010
+#define HOSTILE_MEMORY	 0x0020 /* guest memory is mapped by everybody */
+#define HOSTILE_NNP	 0x0040
+#define HOSTILE_NODUMP	 0x0080
+#define HOSTILE_NS	 0x0100 /* network, ipc and uts */
+#define HOSTILE_PIDNS	 0x0200
+#define HOSTILE_ROOT	 0x0400
+#define HOSTILE_SLOT	 0x0800 /* all guests have the same ids */
+#define HOSTILE_TREE	 0x1000 /* a process that nobody knows */
+#define HOSTILE_USERNS	 0x2000
+
+#ifdef HOSTILE
+extern const unsigned int hostile_without; /* regress/hostile/without.c */
+#define WITHOUT(layer) ((hostile_without & HOSTILE_##layer) != 0)
+/* Arrange for attempts, and what the layers above want.  In each process. */
+void hostile_init(void);
+/* A line of the log, by bare calls only. */
+void sandbox_say(const char *text);
+#else
+#define WITHOUT(layer) 0
+#define hostile_init() ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""`vmctl audit' of a running daemon with two guests: every process is there
+and as it should be, and what is printed is what /proc says."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+from vmdtest import BUILD, Daemon, Tap, descendants  # noqa: E402
+
+CONF = "".join("""
+vm "%s" {
+	disable
+	memory 64M
+	boot "%s/guest/tick.elf"
+}
+""" % (name, BUILD) for name in ("tick", "tock"))
+CHECKS = ["process", "ids", "capabilities", "no_new_privs", "filter",
+          "namespaces", "root", "descriptors", "guest memory", "landlock",
+          "dumpable"]
+tap = Tap()
+
+
+def audit(vmd, *args, status=0):
+    """{name: object}, each with its checks as {name: check}."""
+    out = vmd.vmctl("audit", "-j", *args, status=status)
+    found = {}
+    for line in out.splitlines():
+        o = json.loads(line)
+        o["checks"] = {c["check"]: c for c in o["checks"]}
+        found[o["name"]] = o
+    return found
+
+
+def status(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return dict(line.rstrip("\n").split(":\t", 1)
+                    for line in f if ":\t" in line)
+
+
+@tap.test
+def as_it_should_be(vmd):
+    """with two guests running no process falls short"""
+    procs = audit(vmd)
+    assert sorted(procs) == ["control", "parent", "priv", "vm/tick", "vm/tock",
+                             "vmm"], sorted(procs)
+    for o in procs.values():
+        assert o["ok"] and list(o["checks"]) == CHECKS, o
+    assert ({o["pid"] for o in procs.values()} ==
+            set(descendants(vmd.proc.pid))), procs
+    out = vmd.vmctl("audit")
+    assert "6 processes, none falls short" in out, out
+    assert "yes (own report)" in out, out
+
+
+@tap.test
+def as_proc_says(vmd):
+    """ids, filters and descriptors are those of /proc"""
+    for o in audit(vmd).values():
+        st, checks = status(o["pid"]), o["checks"]
+        assert (checks["ids"]["found"].split(",")[0] ==
+                "uid " + st["Uid"].split()[0]), o
+        assert checks["filter"]["found"].startswith(
+            st["Seccomp_filters"] + " filter"), o
+        fds = len(os.listdir("/proc/%d/fd" % o["pid"]))
+        counts = checks["descriptors"]["found"].split(", ")
+        # One that we open to ask may come and go.
+        assert abs(sum(int(c.split()[0]) for c in counts) - fds) <= 1, o
+
+
+@tap.test
+def small_filters(vmd):
+    """the filters get smaller towards the guest, but for its two ends"""
+    calls = {name: o["calls"] for name, o in audit(vmd).items()}
+    assert calls["parent"] > calls["vmm"] > calls["vm/tick"], calls
+    assert calls["vm/tick"] == calls["vm/tock"] <= 50, calls
+    assert calls["control"] <= 35 and calls["priv"] <= 30, calls
+
+
+@tap.test
+def by_name(vmd):
+    """one VM, one process; a name that is not there is status 3"""
+    assert list(audit(vmd, "tick")) == ["vm/tick"]
+    assert list(audit(vmd, "vm/tock")) == ["vm/tock"]
+    assert list(audit(vmd, "vmm")) == ["vmm"]
+    vmd.vmctl("audit", "tic", status=3)
+    vmd.vmctl("audit", "a", "b", status=2)
+
+
+@tap.test
+def for_root(vmd):
+    """nobody but root may look; the daemon tells nobody else its processes"""
+    p = subprocess.run(
+        [BUILD + "/vmctl", "-s", vmd.sock, "audit"], user="nobody",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=30, check=False)
+    assert p.returncode == 5 and b"root" in p.stdout, p
+
+
+@tap.test
+def ended(vmd):
+    """a guest that has ended is forgotten"""
+    vmd.vmctl("stop", "-f", "-w", "tock")
+    assert "vm/tock" not in audit(vmd)
+    vmd.vmctl("start", "tock")
+    assert audit(vmd)["vm/tock"]["ok"]
+
+
+with Daemon(CONF) as daemon:
+    daemon.probed()
+    for vm in "tick", "tock":
+        daemon.vmctl("start", vm)
+    tap.run(daemon)

@@ -1,0 +1,509 @@
+/*
+ * What each kind of process should be: one table, one check for each of its
+ * columns.  A new kind of process is a row, a new layer is a column.
+ */
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+
+#include "lib/sandbox/sandbox.h"
+#include "vmctl/audit.h"
+
+#define NFILTERS_MAX 4
+#define BIT(n)	     (1ULL << (n))
+
+enum want_ids {
+	IDS_ANY,  /* as was asked */
+	IDS_ROOT, /* of the host */
+	IDS_USER, /* `user' */
+	IDS_VMM,  /* the first of the range; root where no range can be had */
+	IDS_SLOT, /* in a slot that no other guest has */
+};
+
+struct want {
+	const char *filters[NFILTERS_MAX]; /* its own first */
+	enum want_ids ids;
+	const char *user;
+	uint64_t caps;	/* at most, of all sets but the bounding one */
+	uint64_t bound; /* at most, of the bounding set */
+	int nnp;
+	unsigned int ns; /* not the parent's; bits by enum look_ns */
+	int empty_root;
+	unsigned int fds; /* kinds that it may have; bits by enum look_fd */
+	int memory;	  /* may it have guest memory mapped */
+	unsigned int own; /* SB_OWN_* that it must report */
+};
+
+#define CAPS_ANY (~0ULL)
+#define CAPS_VMM                                                               \
+	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL) |                   \
+	    BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE))
+#define NS_VMM                                                                 \
+	(BIT(LOOK_IPC) | BIT(LOOK_MNT) | BIT(LOOK_NET) | BIT(LOOK_USER) |      \
+	    BIT(LOOK_UTS))
+/* The pipes are libevent's own, for signals. */
+#define FDS_LOOP                                                               \
+	(BIT(LOOK_EPOLL) | BIT(LOOK_EVENTFD) | BIT(LOOK_NULL) |                \
+	    BIT(LOOK_PIPE) | BIT(LOOK_SOCKET) | BIT(LOOK_TIMER))
+#define FDS_PARENT (BIT(LOOK_NFDS) - 1 - BIT(LOOK_VM) - BIT(LOOK_VCPU))
+#define OWN_BOTH   (SB_OWN_LANDLOCK | SB_OWN_NODUMP)
+
+static const struct want wants[PROC_KIND_MAX] = {
+	[PROC_PARENT] = {
+		.filters = { "parent" },
+		.ids = IDS_ROOT,
+		.caps = CAPS_ANY,
+		.bound = CAPS_ANY,
+		.fds = FDS_PARENT,
+	},
+	[PROC_CONTROL] = {
+		.filters = { "control", "parent" },
+		.ids = IDS_USER,
+		.user = "_vmd",
+		.nnp = 1,
+		.ns = BIT(LOOK_MNT) | BIT(LOOK_PID),
+		.empty_root = 1,
+		.fds = FDS_LOOP,
+		.own = OWN_BOTH,
+	},
+	[PROC_PRIV] = {
+		.filters = { "priv", "parent" },
+		.ids = IDS_USER,
+		.user = "_vmdpriv",
+		.caps = BIT(CAP_NET_ADMIN),
+		.bound = BIT(CAP_NET_ADMIN),
+		.nnp = 1,
+		.ns = BIT(LOOK_MNT) | BIT(LOOK_PID),
+		.empty_root = 1,
+		.fds = FDS_LOOP | BIT(LOOK_TUN),
+		.own = OWN_BOTH,
+	},
+	[PROC_VMM] = {
+		.filters = { "vmm", "parent" },
+		.ids = IDS_VMM,
+		.caps = CAPS_VMM,
+		.bound = CAPS_VMM,
+		.nnp = 1,
+		.ns = NS_VMM,
+		.empty_root = 1,
+		/* Those of its guests on their way, or kept for a device. */
+		.fds = FDS_PARENT & ~BIT(LOOK_DIR),
+		.own = OWN_BOTH,
+	},
+	[PROC_OPENER] = {
+		.filters = { "opener", "parent" },
+		.ids = IDS_ANY,
+		.caps = CAPS_ANY,
+		.bound = CAPS_ANY,
+		.nnp = 1,
+		.fds = FDS_LOOP | BIT(LOOK_FILE),
+	},
+	[PROC_VM] = {
+		.filters = { "vm", "vmm", "parent" },
+		.ids = IDS_SLOT,
+		.bound = CAPS_VMM,
+		.nnp = 1,
+		.ns = NS_VMM | BIT(LOOK_PID),
+		.empty_root = 1,
+		.fds = FDS_LOOP | BIT(LOOK_FILE) | BIT(LOOK_KVM) |
+		    BIT(LOOK_MEMFD) | BIT(LOOK_TTY) | BIT(LOOK_VCPU) |
+		    BIT(LOOK_VM),
+		.memory = 1,
+		.own = OWN_BOTH,
+	},
+	[PROC_IMAGE] = {
+		.filters = { "image", "parent" },
+		.ids = IDS_USER,
+		.user = "_vmd",
+		.nnp = 1,
+		.ns = BIT(LOOK_MNT) | BIT(LOOK_PID),
+		.empty_root = 1,
+		.fds = FDS_LOOP | BIT(LOOK_FILE),
+		.own = OWN_BOTH,
+	},
+};
+
+#define WANT_DISK(name, last)                                                  \
+	{                                                                      \
+		.filters = { last, name "_open", "vmm", "parent" },            \
+		.ids = IDS_SLOT, .bound = CAPS_VMM, .nnp = 1,                  \
+		.ns = NS_VMM | BIT(LOOK_PID), .empty_root = 1,                 \
+		.fds = FDS_LOOP | BIT(LOOK_FILE) | BIT(LOOK_RING),             \
+		.memory = 1, .own = OWN_BOTH,                                  \
+	}
+
+/* Devices, by the last part of their names; without a ring they need more. */
+static const struct {
+	const char *name;
+	struct want ring, sync;
+} devices[] = {
+	{ "vioblk", WANT_DISK("vioblk", "vioblk"),
+	    WANT_DISK("vioblk", "vioblk_sync") },
+	{ "vioscsi", WANT_DISK("vioscsi", "vioscsi"),
+	    WANT_DISK("vioscsi", "vioscsi_sync") },
+};
+
+/* NULL: a device that we do not know. */
+static const struct want *
+want_of(const struct subject *s)
+{
+	const char *name = strrchr(s->info.name, '/');
+	size_t i, len;
+
+	if (s->info.kind != PROC_DEV)
+		return &wants[s->info.kind];
+	for (i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		len = strlen(devices[i].name);
+		if (name != NULL &&
+		    strncmp(name + 1, devices[i].name, len) == 0 &&
+		    strspn(name + 1 + len, "0123456789") ==
+			strlen(name + 1 + len))
+			return s->look.fds[LOOK_RING] > 0 ? &devices[i].ring :
+							    &devices[i].sync;
+	}
+	return NULL;
+}
+
+/* --- words ------------------------------------------------------------- */
+
+static void __attribute__((format(printf, 2, 3)))
+add(char text[CHECK_TEXT], const char *fmt, ...)
+{
+	size_t n = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + n, CHECK_TEXT - n, fmt, ap);
+	va_end(ap);
+}
+
+static void
+add_caps(char text[CHECK_TEXT], uint64_t caps)
+{
+	static const struct {
+		int cap;
+		const char *name;
+	} names[] = {
+		{ CAP_KILL, "kill" },
+		{ CAP_SETGID, "setgid" },
+		{ CAP_SETUID, "setuid" },
+		{ CAP_NET_ADMIN, "net_admin" },
+		{ CAP_SYS_PTRACE, "sys_ptrace" },
+		{ CAP_SYS_ADMIN, "sys_admin" },
+	};
+	uint64_t rest = caps;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		rest &= ~BIT(names[i].cap);
+	if (caps == 0 || rest != 0)
+		add(text, caps == 0 ? "none" : "0x%llx",
+		    (unsigned long long)caps);
+	else
+		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (caps & BIT(names[i].cap))
+				add(text, "%s%s",
+				    (caps & (BIT(names[i].cap) - 1)) ? " " : "",
+				    names[i].name);
+}
+
+/* --- checks ------------------------------------------------------------ */
+
+static void
+check_tree(const struct subject *s, const struct want *w, struct finding *f)
+{
+	f->ok = s->below || s->info.kind == PROC_PARENT;
+	add(f->value, "%s the parent",
+	    s->below  ? "below" :
+		f->ok ? "is" :
+			"not below");
+	add(f->wanted, "below the parent");
+}
+
+/* Where no user namespace can be made there is none. */
+static int
+no_userns(void)
+{
+	static int known;
+	static unsigned int lacking;
+
+	if (!known)
+		sandbox_vmm_flags(&lacking);
+	known = 1;
+	return lacking != 0;
+}
+
+static int
+all_are(const uint32_t id[4], uint32_t want)
+{
+	return id[0] == want && id[1] == want && id[2] == want && id[3] == want;
+}
+
+static int
+in_slot(const struct subject *s)
+{
+	const struct look *l = &s->look;
+
+	return s->slot != -1 && !s->shared_slot && all_are(l->gid, l->gid[0]) &&
+	    check_slot(l, l->gid[0]) == s->slot;
+}
+
+static void
+check_ids(const struct subject *s, const struct want *w, struct finding *f)
+{
+	const struct look *l = &s->look;
+	const struct passwd *pw;
+
+	add(f->value, "uid %u, gid %u, %u groups", l->uid[0], l->gid[0],
+	    l->ngroups);
+	if (l->mixed != NULL) {
+		add(f->wanted, "all threads alike (%s)", l->mixed);
+		return;
+	}
+	switch (w->ids) {
+	case IDS_ANY:
+		f->ok = 1;
+		return;
+	case IDS_ROOT:
+		f->ok = all_are(l->uid, 0);
+		add(f->wanted, "root");
+		return;
+	case IDS_USER:
+		pw = getpwnam(w->user);
+		f->ok = pw != NULL && all_are(l->uid, pw->pw_uid) &&
+		    all_are(l->gid, pw->pw_gid) && l->ngroups == 0;
+		add(f->wanted, "%s, no groups", w->user);
+		return;
+	case IDS_VMM:
+		f->ok = all_are(l->uid, no_userns() ? 0 : l->map_root) &&
+		    (no_userns() || l->map_root != 0) && l->ngroups == 0;
+		add(f->wanted, "root of its user namespace only, no groups");
+		return;
+	case IDS_SLOT:
+		f->ok = all_are(l->uid, l->uid[0]) && l->ngroups == 0 &&
+		    in_slot(s);
+		add(f->wanted, "ids that no other guest has, no groups");
+		return;
+	}
+}
+
+static void
+check_caps(const struct subject *s, const struct want *w, struct finding *f)
+{
+	const struct look *l = &s->look;
+	uint64_t have = l->caps[CAP_SET_INH] | l->caps[CAP_SET_PRM] |
+	    l->caps[CAP_SET_EFF] | l->caps[CAP_SET_AMB];
+
+	add_caps(f->value, have);
+	add(f->value, ", bounding ");
+	add_caps(f->value, l->caps[CAP_SET_BND]);
+	add(f->wanted, "at most ");
+	add_caps(f->wanted, w->caps);
+	add(f->wanted, ", bounding ");
+	add_caps(f->wanted, w->bound);
+	f->ok = (have & ~w->caps) == 0 &&
+	    (l->caps[CAP_SET_BND] & ~w->bound) == 0;
+}
+
+static void
+check_nnp(const struct subject *s, const struct want *w, struct finding *f)
+{
+	add(f->value, "%s", s->look.nnp ? "yes" : "no");
+	add(f->wanted, "yes");
+	f->ok = s->look.nnp || !w->nnp;
+}
+
+/* May filters called as in `w' together allow `nr'? */
+static int
+wanted_call(const struct want *w, uint32_t nr)
+{
+	const struct sb_filter *p;
+	size_t i;
+
+	for (i = 0; i < NFILTERS_MAX && w->filters[i] != NULL; i++) {
+		p = sb_find(w->filters[i]);
+		if (p == NULL ||
+		    (sb_eval(p->prog, p->len, AUDIT_ARCH_X86_64, nr) &
+			SB_ALLOW) == 0)
+			return 0;
+	}
+	return 1;
+}
+
+/* The calls in force have to be among those of the tables. */
+static void
+compare_calls(const struct look *l, const struct want *w, struct finding *f)
+{
+	uint32_t nr;
+
+	f->ok = !l->other_arch;
+	if (l->other_arch)
+		add(f->wanted, "no calls of other architectures");
+	for (nr = 0; nr < SB_NCALLS; nr++) {
+		if (!l->allowed[nr] || wanted_call(w, nr))
+			continue;
+		add(f->wanted, "%s%u (%s)", f->ok ? "without " : ", ", nr,
+		    sb_calls[nr]);
+		f->ok = 0;
+	}
+}
+
+static void
+check_filter(const struct subject *s, const struct want *w, struct finding *f)
+{
+	const struct look *l = &s->look;
+	unsigned int n = 0;
+
+	while (n < NFILTERS_MAX && w->filters[n] != NULL)
+		n++;
+	if (l->seccomp != 2) {
+		add(f->value, "none");
+		add(f->wanted, "%s", w->filters[0]);
+		return;
+	}
+	add(f->value, "%u filter%s", l->nfilters, l->nfilters == 1 ? "" : "s");
+	if (!l->filters_read) {
+		add(f->value, ", not readable: %s", strerror(l->filters_errno));
+		add(f->wanted, "%s", w->filters[0]);
+		return;
+	}
+	add(f->value, ", %u calls", l->nallowed);
+	if (l->nfilters >= n)
+		compare_calls(l, w, f);
+	else
+		add(f->wanted, "%u filters, %s the last", n, w->filters[0]);
+}
+
+static void
+check_namespaces(const struct subject *s, const struct want *w,
+    struct finding *f)
+{
+	const struct look *l = &s->look;
+	unsigned int i, own = 0, want = w->ns;
+
+	if (no_userns())
+		want &= (unsigned int)~BIT(LOOK_USER);
+	add(f->value, "own:");
+	add(f->wanted, "own:");
+	for (i = 0; i < LOOK_NNS; i++) {
+		if (l->ns[i] != 0 && l->ns[i] != s->parent->ns[i]) {
+			own |= 1U << i;
+			add(f->value, " %s", look_ns_names[i]);
+		}
+		if (want & (1U << i))
+			add(f->wanted, " %s", look_ns_names[i]);
+	}
+	f->ok = (want & ~own) == 0 && !s->shared_pids;
+	if (s->shared_pids)
+		add(f->wanted, ", none of another guest");
+}
+
+static void
+check_root(const struct subject *s, const struct want *w, struct finding *f)
+{
+	const struct look *l = &s->look;
+
+	add(f->value, "%s, %s%s", l->root_empty ? "empty" : "not empty",
+	    l->root_rdonly ? "read-only" : "writable",
+	    l->root_same ? ", as the host's" : "");
+	add(f->wanted, "empty, read-only");
+	f->ok = !w->empty_root ||
+	    (l->root_empty && l->root_rdonly && !l->root_same);
+}
+
+static void
+check_fds(const struct subject *s, const struct want *w, struct finding *f)
+{
+	const struct look *l = &s->look;
+	unsigned int i;
+
+	f->ok = 1;
+	for (i = 0; i < LOOK_NFDS; i++) {
+		if (l->fds[i] == 0)
+			continue;
+		add(f->value, "%s%u %s", f->value[0] == '\0' ? "" : ", ",
+		    l->fds[i], look_fd_names[i]);
+		if (w->fds & (1U << i))
+			continue;
+		add(f->wanted, "%s %s", f->ok ? "no" : ",", look_fd_names[i]);
+		f->ok = 0;
+	}
+}
+
+static void
+check_memory(const struct subject *s, const struct want *w, struct finding *f)
+{
+	add(f->value, "%s", s->look.guest_memory ? "mapped" : "not mapped");
+	add(f->wanted, "not mapped");
+	f->ok = w->memory || !s->look.guest_memory;
+}
+
+static void
+check_landlock(const struct subject *s, const struct want *w, struct finding *f)
+{
+	uint32_t own = s->info.own;
+
+	add(f->value, "%s (own report)",
+	    own & SB_OWN_LANDLOCK	 ? "yes" :
+		own & SB_OWN_NO_LANDLOCK ? "none in this kernel" :
+					   "no");
+	add(f->wanted, "yes");
+	f->ok = (w->own & SB_OWN_LANDLOCK & ~own) == 0 ||
+	    ((own & SB_OWN_NO_LANDLOCK) && !sandbox_has_landlock());
+}
+
+static void
+check_dumpable(const struct subject *s, const struct want *w, struct finding *f)
+{
+	add(f->value, "%s (own report)",
+	    s->info.own & SB_OWN_NODUMP ? "no" : "yes");
+	add(f->wanted, "no");
+	f->ok = (w->own & SB_OWN_NODUMP & ~s->info.own) == 0;
+}
+
+static const struct {
+	const char *what;
+	void (*check)(const struct subject *s, const struct want *w,
+	    struct finding *f);
+} checks[] = {
+	{ "process", check_tree },
+	{ "ids", check_ids },
+	{ "capabilities", check_caps },
+	{ "no_new_privs", check_nnp },
+	{ "filter", check_filter },
+	{ "namespaces", check_namespaces },
+	{ "root", check_root },
+	{ "descriptors", check_fds },
+	{ "guest memory", check_memory },
+	{ "landlock", check_landlock },
+	{ "dumpable", check_dumpable },
+};
+
+#define NCHECKS (sizeof(checks) / sizeof(checks[0]))
+
+int
+check_subject(struct subject *s)
+{
+	/* A device that we do not know may have nothing. */
+	static const struct want nothing = { .filters = { "none" } };
+	const struct want *w = want_of(s);
+	size_t i;
+
+	if (w == NULL)
+		w = &nothing;
+	s->ok = 1;
+	if ((s->findings = calloc(NCHECKS, sizeof(*s->findings))) == NULL)
+		return -1;
+	s->nfindings = NCHECKS;
+	for (i = 0; i < NCHECKS; i++) {
+		s->findings[i].what = checks[i].what;
+		checks[i].check(s, w, &s->findings[i]);
+		s->ok &= s->findings[i].ok;
+	}
+	return 0;
+}

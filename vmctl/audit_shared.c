@@ -1,0 +1,70 @@
+/*
+ * What no process shows by itself: that guests share nothing.
+ *
+ * Each has a slot of ids and a pid namespace that no other guest has; its
+ * device processes are in the same slot and the same namespace.
+ */
+
+#include <string.h>
+
+#include "lib/sandbox/sandbox.h"
+#include "vmctl/audit.h"
+
+long
+check_slot(const struct look *l, uint32_t id)
+{
+	uint32_t slot = (id - l->map_base) / SB_SLOT_IDS;
+
+	if (id < 1000 || id < l->map_base || id - l->map_base >= l->map_count ||
+	    slot == (l->map_root - l->map_base) / SB_SLOT_IDS)
+		return -1;
+	return (long)slot;
+}
+
+static int
+is_guest(const struct subject *s)
+{
+	return !s->ended &&
+	    (s->info.kind == PROC_VM || s->info.kind == PROC_DEV);
+}
+
+/* "vm/NAME" of "vm/NAME/DEVICE". */
+static size_t
+guest_len(const char *name)
+{
+	size_t n = strcspn(name, "/");
+
+	return name[n] == '/' ? n + 1 + strcspn(name + n + 1, "/") : n;
+}
+
+static int
+same_guest(const struct subject *a, const struct subject *b)
+{
+	size_t n = guest_len(a->info.name);
+
+	return n == guest_len(b->info.name) &&
+	    strncmp(a->info.name, b->info.name, n) == 0;
+}
+
+static void
+compare(struct subject *a, const struct subject *b)
+{
+	if (same_guest(a, b))
+		return;
+	a->shared_slot |= a->slot == b->slot;
+	a->shared_pids |= a->look.ns[LOOK_PID] == b->look.ns[LOOK_PID];
+}
+
+void
+check_shared(struct subject *s, size_t n)
+{
+	size_t i, j;
+
+	for (i = 0; i < n; i++)
+		if (is_guest(&s[i]))
+			s[i].slot = check_slot(&s[i].look, s[i].look.uid[0]);
+	for (i = 0; i < n; i++)
+		for (j = 0; j < n; j++)
+			if (is_guest(&s[i]) && is_guest(&s[j]))
+				compare(&s[i], &s[j]);
+}
