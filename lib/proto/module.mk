@@ -10,6 +10,9 @@ PROTO_SRCS = \
 PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c \
 	lib/util/gmem.c
 
+UNIT += devmsg_test
+devmsg_test_SRCS = $(PROTO_TEST_SRCS)
+
 UNIT += imginfo_test
 imginfo_test_SRCS = $(PROTO_TEST_SRCS)
 
@@ -23,7 +26,8 @@ vmspec_test_LIBS = -Wl,--wrap=calloc,--wrap=malloc,--wrap=strdup
 UNIT += wire_test
 wire_test_SRCS = $(PROTO_TEST_SRCS)
 
-FUZZ += vminfo vmspec wire
+FUZZ += devmsg vminfo vmspec wire
+devmsg_FUZZ_SRCS = $(PROTO_TEST_SRCS)
 vminfo_FUZZ_SRCS = $(PROTO_TEST_SRCS)
 vmspec_FUZZ_SRCS = $(PROTO_TEST_SRCS)
 wire_FUZZ_SRCS = $(PROTO_TEST_SRCS)

@@ -241,7 +241,9 @@ start_queues(struct dev *d, const struct dev_activate *a)
 		struct dev_vq *q = &d->queues[i];
 
 		q->on = i < a->nqueues && a->queues[i].size != 0;
-		q->dirty = q->awake = 0;
+		q->awake = 0;
+		/* Perhaps it died with an interrupt on its lips. */
+		q->dirty = q->on && a->resume;
 		if (!q->on)
 			continue;
 		if (a->queues[i].size > d->hello.queue_max)
@@ -255,6 +257,7 @@ start_queues(struct dev *d, const struct dev_activate *a)
 			vq_inflight_clear(q->record, c.size);
 		if (vq_init(&q->vq, &c) == -1) {
 			log_warn("queue %u", i);
+			q->on = q->dirty = 0;
 			return -1;
 		}
 	}

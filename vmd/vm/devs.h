@@ -14,10 +14,10 @@
 struct devs;
 struct vm_spec;
 
-#define DEVS_READY_S	5  /* from HELLO to READY */
-#define DEVS_RESET_S	5  /* a reset, else it is killed */
-#define DEVS_PAUSE_S	8  /* to finish what is in flight */
-#define DEVS_SHUTDOWN_S 5  /* to flush at the end */
+#define DEVS_READY_S	5 /* from HELLO to READY */
+#define DEVS_RESET_S	5 /* a reset, else it is killed */
+#define DEVS_PAUSE_S	8 /* to finish what is in flight */
+#define DEVS_SHUTDOWN_S 5 /* to flush at the end */
 
 /* What devs needs of the vm process; callbacks may come from calls into it. */
 struct devs_ops {

@@ -5,6 +5,8 @@
 VM_SRCS = \
 	vmd/vm/console.c \
 	vmd/vm/devs.c \
+	vmd/vm/devs_guest.c \
+	vmd/vm/devs_say.c \
 	vmd/vm/machine.c \
 	vmd/vm/main.c \
 	vmd/vm/nores.c \

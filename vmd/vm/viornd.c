@@ -36,6 +36,7 @@ struct viornd {
 	int kick, call, config_call, resample;
 	struct event *kick_ev;
 	struct timer timer;
+	int paused; /* main thread */
 
 	uint64_t rate;	 /* bytes a second; the bucket holds a quarter */
 	uint64_t tokens; /* bytes that may be given now */
@@ -162,6 +163,8 @@ run(struct viornd *r)
 	enum outcome o = DONE;
 	int i;
 
+	if (r->paused)
+		return;
 	for (i = 0; i < QUEUE_SIZE && o == DONE; i++) {
 		pthread_mutex_lock(&r->lock);
 		o = r->active ? serve(r) : IDLE;
@@ -190,6 +193,14 @@ static void
 on_timer(void *arg)
 {
 	run(arg);
+}
+
+void
+viornd_pause(struct viornd *r, int paused)
+{
+	r->paused = paused;
+	if (!paused)
+		again(r);
 }
 
 /* --- driver: vcpu threads ------------------------------------------------ */

@@ -21,5 +21,7 @@ struct viornd;
  */
 struct viornd *viornd_new(const struct virtio_host *h, uint32_t rate);
 void viornd_free(struct viornd *r);
+/* Leave guest memory alone, and go on.  Main thread. */
+void viornd_pause(struct viornd *r, int paused);
 
 #endif

@@ -27,6 +27,7 @@
 #include "vmd/vm/console.h"
 #include "vmd/vm/devs.h"
 #include "vmd/vm/probe.h"
+#include "vmd/vm/viornd.h"
 #include "vmd/vm/vm.h"
 
 #define LAST_WORDS_MS 5000
@@ -196,6 +197,7 @@ vm_resume(struct vm *vm)
 {
 	devs_resume(vm->devs);
 	vm->paused = 0;
+	viornd_pause(vm->viornd, 0);
 	vmmci_unpause(vm->vmmci);
 	return vmm_resume(vm->vmm);
 }
@@ -215,6 +217,7 @@ vm_shutdown(struct peer *p, struct msg *m)
 	/* Held, it could never hear of it. */
 	if (vm->paused)
 		vm_resume(vm);
+	vm->unhold = vm->pausing;
 	return 0;
 }
 
@@ -282,6 +285,7 @@ vm_pause(struct peer *p, struct msg *m)
 		e = VMERR_GUEST;
 	else {
 		vmmci_pause(vm->vmmci);
+		viornd_pause(vm->viornd, 1);
 		vm->pausing = 1;
 		vm->pause = m->hdr;
 		devs_pause(vm->devs);
@@ -298,6 +302,9 @@ vm_devs_paused(void *arg, const char *error)
 
 	vm->pausing = 0;
 	vm->paused = 1;
+	if (error == NULL && vm->unhold)
+		error = "it is to shut down";
+	vm->unhold = 0;
 	if (error != NULL)
 		vm_resume(vm);
 	answer(vm, vm->pause, IMSG_VMDOP_PAUSE_VM_RESPONSE,

@@ -47,6 +47,7 @@ struct vm {
 	int launched;	      /* and was answered */
 	struct msg_hdr pause; /* a request to pause that waits */
 	int pausing;	      /* for the devices */
+	int unhold;	      /* it is asked to end meanwhile */
 	int paused;
 	int ending; /* the vcpus have ended */
 	int wake;   /* eventfd: a vcpu ended */

@@ -435,7 +435,8 @@ device_ended(int fd, short ev, void *arg)
 	}
 	say_why(d, status);
 	if (!g->up) {
-		guest_kill(g, "a device ended before the guest ran", VMERR_GUEST);
+		guest_kill(g, "a device ended before the guest ran",
+		    VMERR_GUEST);
 		return;
 	}
 	if (too_often(d)) {

@@ -167,24 +167,36 @@ vmm_order(struct peer *p, struct msg *m)
 	return 0;
 }
 
+static void
+send_verbose(struct peer *p, const struct vmop_id *v)
+{
+	const struct msg_hdr none = { 0 };
+	struct ibuf *b;
+
+	if (p == NULL)
+		return;
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    vmop_id_put(b, v) == -1)
+		ibuf_free(b);
+	else
+		peer_send(p, IMSG_CTL_VERBOSE, none, b, NULL, 0);
+}
+
 static int
 vmm_verbose(struct peer *p, struct msg *m)
 {
 	struct vmm_role *role = peer_arg(p);
-	const struct msg_hdr none = { 0 };
+	struct device *d;
 	struct guest *g;
 	struct vmop_id v;
-	struct ibuf *b;
 
 	if (vmop_id_get(&m->body, &v) == -1)
 		return -1;
 	log_set_verbose((int)v.arg);
 	TAILQ_FOREACH(g, &role->guests, entry) {
-		if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
-		    vmop_id_put(b, &v) == -1)
-			ibuf_free(b);
-		else
-			peer_send(g->peer, IMSG_CTL_VERBOSE, none, b, NULL, 0);
+		send_verbose(g->peer, &v);
+		TAILQ_FOREACH(d, &g->devices, entry)
+			send_verbose(d->peer, &v);
 	}
 	vmop_id_fini(&v);
 	return 0;
