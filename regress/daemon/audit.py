@@ -5,17 +5,26 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 from vmdtest import BUILD, Daemon, Tap, descendants  # noqa: E402
 
-CONF = "".join("""
-vm "%s" {
+CONF = """
+vm "tick" {
 	disable
 	memory 64M
-	boot "%s/guest/tick.elf"
+	boot "%(build)s/guest/tick.elf"
+	disk "%(dir)s/disk.img"
+	cdrom "%(dir)s/cd.iso"
 }
-""" % (name, BUILD) for name in ("tick", "tock"))
+vm "tock" {
+	disable
+	memory 64M
+	boot "%(build)s/guest/tick.elf"
+}
+"""
+DEVICES = ["vm/tick/vioblk0", "vm/tick/vioscsi"]
 CHECKS = ["process", "ids", "capabilities", "no_new_privs", "filter",
           "namespaces", "root", "descriptors", "guest memory", "landlock",
           "dumpable"]
@@ -43,14 +52,14 @@ def status(pid):
 def as_it_should_be(vmd):
     """with two guests running no process falls short"""
     procs = audit(vmd)
-    assert sorted(procs) == ["control", "parent", "priv", "vm/tick", "vm/tock",
-                             "vmm"], sorted(procs)
+    assert sorted(procs) == ["control", "parent", "priv", "vm/tick", *DEVICES,
+                             "vm/tock", "vmm"], sorted(procs)
     for o in procs.values():
         assert o["ok"] and list(o["checks"]) == CHECKS, o
     assert ({o["pid"] for o in procs.values()} ==
             set(descendants(vmd.proc.pid))), procs
     out = vmd.vmctl("audit")
-    assert "6 processes, none falls short" in out, out
+    assert "8 processes, none falls short" in out, out
     assert "yes (own report)" in out, out
 
 
@@ -75,13 +84,15 @@ def small_filters(vmd):
     calls = {name: o["calls"] for name, o in audit(vmd).items()}
     assert calls["parent"] > calls["vmm"] > calls["vm/tick"], calls
     assert calls["vm/tick"] == calls["vm/tock"] <= 50, calls
+    assert all(calls[name] <= 25 for name in DEVICES), calls
     assert calls["control"] <= 35 and calls["priv"] <= 30, calls
 
 
 @tap.test
 def by_name(vmd):
     """one VM, one process; a name that is not there is status 3"""
-    assert list(audit(vmd, "tick")) == ["vm/tick"]
+    assert sorted(audit(vmd, "tick")) == ["vm/tick", *DEVICES]
+    assert list(audit(vmd, "vm/tick/vioblk0")) == ["vm/tick/vioblk0"]
     assert list(audit(vmd, "vm/tock")) == ["vm/tock"]
     assert list(audit(vmd, "vmm")) == ["vmm"]
     vmd.vmctl("audit", "tic", status=3)
@@ -107,8 +118,13 @@ def ended(vmd):
     assert audit(vmd)["vm/tock"]["ok"]
 
 
-with Daemon(CONF) as daemon:
-    daemon.probed()
-    for vm in "tick", "tock":
-        daemon.vmctl("start", vm)
-    tap.run(daemon)
+with tempfile.TemporaryDirectory(prefix="vmdaudit.") as files:
+    for name in "disk.img", "cd.iso":
+        with open("%s/%s" % (files, name), "wb") as f:
+            f.truncate(1 << 20)
+    daemon = Daemon(CONF % {"build": BUILD, "dir": files})
+    with daemon:
+        daemon.probed()
+        for vm in "tick", "tock":
+            daemon.vmctl("start", vm)
+        tap.run(daemon)
