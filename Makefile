@@ -115,7 +115,7 @@ bench: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) all guest-payloads
 	@regress/bench/bench
 
-lint:
+lint: $(B)/gen/filters.c
 	@regress/lint/lint
 
 format:

@@ -73,7 +73,7 @@ struct vm_info {
 	char *exit_text;      /* may be NULL */
 	char *tty;	      /* "/dev/pts/7", NULL if none */
 	char *pending;	      /* what the next start changes, or NULL */
-	char *error;	      /* of the last failed start, or why it was paused */
+	char *error; /* of the last failed start, or why it was paused */
 };
 int vm_info_put(struct ibuf *b, const struct vm_info *i);
 int vm_info_get(struct ibuf *b, struct vm_info *i);

@@ -25,7 +25,7 @@ enum helper_end {
 struct helper_conf {
 	const char *name; /* of the role, and in the log */
 	enum role role;
-	enum proc_kind kind; /* for `vmctl audit' */
+	enum proc_kind kind;		/* for `vmctl audit' */
 	const struct msg_handler *msgs; /* constant; peer_arg(): the helper */
 	size_t nmsgs;
 	int flags; /* CLONE_NEW* */

@@ -257,13 +257,13 @@ msg_fn parent_start_vm_request, parent_start_vm_response;   /* start.c */
 msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
 msg_fn parent_terminate_vm_event;			    /* stop.c */
 msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
-msg_fn parent_get_info_vm_request;			    /* info.c */
-msg_fn parent_host_request, parent_host_response;	    /* info.c */
-msg_fn parent_console_request, parent_break;		    /* console.c */
-msg_fn parent_ready, parent_proc_report;			    /* audit.c */
-msg_fn parent_audit_request;				    /* audit.c */
-msg_fn parent_load, parent_reload, parent_reset;	    /* ctl.c */
-msg_fn parent_verbose;					    /* ctl.c */
-msg_fn parent_result;					    /* request.c */
+msg_fn parent_get_info_vm_request;		  /* info.c */
+msg_fn parent_host_request, parent_host_response; /* info.c */
+msg_fn parent_console_request, parent_break;	  /* console.c */
+msg_fn parent_ready, parent_proc_report;	  /* audit.c */
+msg_fn parent_audit_request;			  /* audit.c */
+msg_fn parent_load, parent_reload, parent_reset;  /* ctl.c */
+msg_fn parent_verbose;				  /* ctl.c */
+msg_fn parent_result;				  /* request.c */
 
 #endif

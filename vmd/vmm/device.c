@@ -115,7 +115,7 @@ exec_device(struct device *d, int channel, int vm)
 		.nfds = 1,
 		.keep_stdio = 1,
 		.pidns = d->g->m->shared_ids || WITHOUT(PIDNS) ? 0 :
-							    d->g->pidfd,
+								 d->g->pidfd,
 		.child = become,
 		.arg = &id,
 	};

@@ -35,7 +35,7 @@ struct order {
 	uint32_t answer; /* type of the answer */
 	struct event *late;
 	int answered; /* by us, when it was late */
-	char *why;	 /* not NULL: our own, to hold the guest, and why */
+	char *why;    /* not NULL: our own, to hold the guest, and why */
 };
 
 #define DEVICE_DEATHS	 3
@@ -52,7 +52,7 @@ struct device {
 	int pidfd; /* -1: no process */
 	struct peer *peer;
 	struct event *ended;
-	uint32_t own; /* its own report; 0: none yet */
+	uint32_t own;		       /* its own report; 0: none yet */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
 
