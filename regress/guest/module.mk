@@ -21,9 +21,11 @@ GUEST_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding \
 	-fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fno-tree-loop-distribute-patterns -Wno-array-bounds \
 	-Iregress/guest/lib
-GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o
+GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
+	$(B)/guest/lib/virtio.o
 
-$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
+$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h \
+	regress/guest/lib/virtio.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 
