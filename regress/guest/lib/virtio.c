@@ -225,12 +225,26 @@ wanted(struct vq *q)
 }
 
 void
-vq_offer(struct vq *q, uint16_t head)
+vq_put(struct vq *q, uint16_t head)
 {
-	store16(q->avail + 4 + 2 * (q->offered % q->size), head);
-	store16(q->avail + 2, ++q->offered);
+	store16(q->avail + 4 + 2 * (q->offered++ % q->size), head);
+}
+
+void
+vq_show(struct vq *q)
+{
+	if (q->offered == q->told)
+		return;
+	store16(q->avail + 2, q->offered);
 	if (wanted(q))
 		vq_kick(q);
+}
+
+void
+vq_offer(struct vq *q, uint16_t head)
+{
+	vq_put(q, head);
+	vq_show(q);
 }
 
 int64_t

@@ -34,7 +34,7 @@ struct vq {
 	struct vdev *d;
 	unsigned int n, size;
 	uint64_t desc, avail, used, kick;
-	uint16_t offered; /* what avail.idx says */
+	uint16_t offered; /* what avail.idx says, or will */
 	uint16_t seen;	  /* of the used ring */
 	uint16_t told;	  /* avail.idx when last asked whether to kick */
 };
@@ -106,7 +106,12 @@ void virtio_msix(const struct vdev *d, int on);
 /* Descriptor `i' of `table'; that of the next one if flags has VQ_NEXT. */
 void
 vq_desc(uint64_t table, unsigned int i, uint64_t addr, uint32_t len, int flags);
-/* Put the chain at `head' into the avail ring; kick if that is wanted. */
+/*
+ * Put the chain at `head' into the avail ring; show the device all that are
+ * there, and kick if it wants to be; both.
+ */
+void vq_put(struct vq *q, uint16_t head);
+void vq_show(struct vq *q);
 void vq_offer(struct vq *q, uint16_t head);
 void vq_kick(struct vq *q);
 /* Wait, without interrupts, for one more; its length, or -1. */
