@@ -46,7 +46,6 @@ struct blk {
 	struct dev *d;
 	struct disk *disk;
 	int readonly;
-	int writeback; /* else each write is flushed */
 	char serial[SERIAL];
 	struct request *free;
 	unsigned int errors; /* reported */
@@ -115,6 +114,19 @@ fail(struct request *r, int error)
 	finish(r, VIRTIO_BLK_S_IOERR);
 }
 
+/* May writes wait in a cache for a flush?  The guest may change its mind. */
+static int
+writeback(const struct blk *b)
+{
+	uint8_t wce;
+
+	if (!(b->d->features & F(VIRTIO_BLK_F_CONFIG_WCE)))
+		return (b->d->features & F(VIRTIO_BLK_F_FLUSH)) != 0;
+	virtio_page_read(&b->d->page->virtio,
+	    offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce));
+	return wce != 0;
+}
+
 static void
 next_range(struct request *r)
 {
@@ -145,7 +157,7 @@ request_done(struct disk_req *dr, int error)
 		return;
 	}
 	/* Without a write cache a write is done when it is durable. */
-	if (!b->writeback && dr->op != DISK_READ && dr->op != DISK_FLUSH) {
+	if (!writeback(b) && dr->op != DISK_READ && dr->op != DISK_FLUSH) {
 		dr->op = DISK_FLUSH;
 		disk_submit(b->disk, dr);
 		return;
@@ -392,34 +404,6 @@ vioblk_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 }
 
 static int
-vioblk_activate(struct dev *d)
-{
-	struct blk *b = d->priv;
-	struct virtio_blk_config c;
-
-	virtio_page_read(&d->page->virtio, 0, &c, sizeof(c));
-	b->writeback = (d->features & F(VIRTIO_BLK_F_CONFIG_WCE)) ?
-	    c.wce != 0 :
-	    (d->features & F(VIRTIO_BLK_F_FLUSH)) != 0;
-	return 0;
-}
-
-/* The write cache, on and off. */
-static void
-vioblk_config_write(struct dev *d, unsigned int off, unsigned int size,
-    uint32_t val)
-{
-	struct blk *b = d->priv;
-	uint8_t wce = (val & 0xff) != 0;
-
-	if (off != offsetof(struct virtio_blk_config, wce) || size != 1 ||
-	    !(d->features & F(VIRTIO_BLK_F_CONFIG_WCE)))
-		return;
-	b->writeback = wce;
-	virtio_page_write(&d->page->virtio, off, &wce, sizeof(wce));
-}
-
-static int
 vioblk_close(struct dev *d)
 {
 	struct blk *b = d->priv;
@@ -434,8 +418,6 @@ const struct dev_ops vioblk_ops = {
 	.filter_sync = "vioblk_sync",
 	.depth = 2 * 128,
 	.open = vioblk_open,
-	.activate = vioblk_activate,
 	.queue = vioblk_queue,
-	.config_write = vioblk_config_write,
 	.close = vioblk_close,
 };

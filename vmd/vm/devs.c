@@ -113,12 +113,7 @@ bury(struct vdev *v)
 		peer_free(v->peer);
 	v->peer = NULL;
 	v->life = LIFE_NONE;
-	if (!v->resetting)
-		return;
-	/* Its record is of a time that is over. */
-	memset((uint8_t *)v->page + DEV_PAGE_RECORDS, 0,
-	    v->page_size - DEV_PAGE_RECORDS);
-	vdev_reset_done(v);
+	vdev_reset_over(v);
 }
 
 static int

@@ -13,6 +13,8 @@
 #include "lib/util/log.h"
 #include "vmd/vm/devs_int.h"
 
+#define DISK_WRITEBACK 32 /* in its configuration: Virtio 1.2, 5.2.4 */
+
 static const struct msg_hdr no_request = { 0, 0 };
 
 /* --- words to devices ------------------------------------------------------ */
@@ -131,6 +133,21 @@ vdev_on_reset(void *arg)
 	return 0;
 }
 
+/*
+ * Whether a disk may cache writes counts from the next request on, also for
+ * a process that is not there yet: it is said in the page, which the disk
+ * reads.
+ */
+static void
+disk_config_write(struct vdev *v, unsigned int off, unsigned int size,
+    uint32_t val)
+{
+	uint8_t wce = (val & 0xff) != 0;
+
+	if (off == DISK_WRITEBACK && size == 1)
+		virtio_page_write(&v->page->virtio, off, &wce, sizeof(wce));
+}
+
 /* The last value of each place counts; more places than these nobody has. */
 void
 vdev_on_config_write(void *arg, unsigned int off, unsigned int size,
@@ -139,6 +156,11 @@ vdev_on_config_write(void *arg, unsigned int off, unsigned int size,
 	struct vdev *v = arg;
 	struct notes *n = &v->notes;
 	unsigned int i;
+
+	if (v->kind == DEV_VIOBLK) {
+		disk_config_write(v, off, size, val);
+		return;
+	}
 
 	pthread_mutex_lock(&v->ds->lock);
 	for (i = 0; i < n->nwrites && n->writes[i].off != off; i++)
@@ -163,7 +185,7 @@ begin_reset(struct vdev *v)
 
 	v->on = 0;
 	v->resetting = 1;
-	/* Without a process: its successor's arrival is the end of it. */
+	/* Without one that is ready: see vdev_reset_over(). */
 	if (v->life != LIFE_READY)
 		return;
 	vdev_order(v, IMSG_DEVOP_RESET, &o);
@@ -179,7 +201,7 @@ pass_on(struct vdev *v, const struct notes *n)
 		vdev_order(v, IMSG_DEVOP_CONFIG_WRITE, &n->writes[i]);
 	if (n->activate && n->reset) {
 		/* It never heard of it. */
-		virtio_reset_done(v->virtio);
+		vdev_reset_done(v);
 		return;
 	}
 	if (n->activate) {
@@ -215,6 +237,20 @@ void
 vdev_reset_done(struct vdev *v)
 {
 	v->resetting = 0;
+	if (v->kind == DEV_VIOBLK)
+		disk_config_write(v, DISK_WRITEBACK, 1, 1);
 	event_del(v->deadline);
 	virtio_reset_done(v->virtio);
+}
+
+/* No process has touched the guest since the reset began. */
+void
+vdev_reset_over(struct vdev *v)
+{
+	if (!v->resetting)
+		return;
+	/* The record is of a time that is over. */
+	memset((uint8_t *)v->page + DEV_PAGE_RECORDS, 0,
+	    v->page_size - DEV_PAGE_RECORDS);
+	vdev_reset_done(v);
 }

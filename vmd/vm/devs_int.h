@@ -82,7 +82,9 @@ void vdev_activate(struct vdev *v, uint32_t resume);
 /* It is of no more use: vmm kills it and starts another. */
 void vdev_failed(struct vdev *v, const char *why);
 void vdev_arm(struct vdev *v, int seconds);
+/* A reset is done; one is, if begun, because there is a new process. */
 void vdev_reset_done(struct vdev *v);
+void vdev_reset_over(struct vdev *v);
 
 /* --- devs_say.c: from the devices --- */
 extern const struct msg_handler vdev_msgs[];

@@ -158,10 +158,12 @@ send_state(struct vdev *v)
 {
 	const struct dev_order o = { 0 };
 
-	if (v->on)
-		vdev_activate(v, 1);
+	/* One that began after it had come. */
+	vdev_reset_over(v);
 	if (v->ds->paused)
 		vdev_order(v, IMSG_DEVOP_PAUSE, &o);
+	if (v->on)
+		vdev_activate(v, 1);
 	if (v->ds->ending) {
 		v->ending = 1;
 		vdev_tell(v, IMSG_DEVOP_SHUTDOWN);
