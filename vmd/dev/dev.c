@@ -278,7 +278,8 @@ activate(struct dev *d, struct ibuf *body)
 		fatalx("ACTIVATE while active");
 	d->features = a.features;
 	d->generation = a.generation;
-	if (start_queues(d, &a) == -1 || d->ops->activate(d) == -1) {
+	if (start_queues(d, &a) == -1 ||
+	    (d->ops->activate != NULL && d->ops->activate(d) == -1)) {
 		broken(d, 0);
 		return;
 	}
@@ -612,7 +613,9 @@ open_device(struct dev *d)
 	}
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
 	send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");
-	virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
+	/* Later the guest has its share in it. */
+	if (!(d->hello.flags & DEVF_REPLACED))
+		virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
 	say_ready(d, IMSG_DEVOP_READY, &r);
 	return 0;
 }

@@ -203,7 +203,7 @@ pass_on(struct vdev *v, const struct notes *n)
 {
 	if (n->activate && n->reset) {
 		/* It never heard of it. */
-		virtio_reset_done(v->virtio);
+		vdev_reset_done(v);
 		return;
 	}
 	if (n->activate) {
@@ -248,6 +248,8 @@ void
 vdev_reset_done(struct vdev *v)
 {
 	v->resetting = 0;
+	/* What the guest wrote there is over, too. */
+	virtio_page_write(&v->page->virtio, 0, v->config, v->config_len);
 	if (v->life != LIFE_HELLO)
 		event_del(v->deadline);
 	virtio_reset_done(v->virtio);

@@ -41,6 +41,7 @@ struct vdev {
 	int known; /* was ready once: the fields below are set */
 	uint64_t features;
 	unsigned int config_len;
+	uint8_t config[DEV_MAXCONFIG]; /* as it begins */
 	int on;		   /* the driver is up, as the device was told */
 	int resetting;	   /* told, not answered */
 	int pausing;	   /* the same */

@@ -149,6 +149,7 @@ learn(struct vdev *v, const struct dev_ready *r)
 		return -1;
 	v->features = r->features;
 	v->config_len = r->config_len;
+	memcpy(v->config, r->config, r->config_len);
 	v->known = 1;
 	return 0;
 }

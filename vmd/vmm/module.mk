@@ -1,5 +1,6 @@
 VMMROLE_SRCS = \
 	vmd/vmm/device.c \
+	vmd/vmm/device_end.c \
 	vmd/vmm/end.c \
 	vmd/vmm/guest.c \
 	vmd/vmm/launch.c \

@@ -53,6 +53,8 @@ struct device {
 	struct peer *peer;
 	struct event *ended;
 	uint32_t own;		       /* its own report; 0: none yet */
+	int failed;		       /* the vm process has given it up */
+	int left;		       /* ended in order, and is not replaced */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
 
@@ -156,11 +158,19 @@ int devices_launch(struct guest *g);
 int devices_kill(struct guest *g);
 /* The same, and wait for their end. */
 void devices_reap(struct guest *g);
-/* Start those again that had died too often. */
-void devices_retry(struct guest *g);
 struct device *device_find(struct guest *g, uint32_t kind, uint32_t idx);
 int device_launch(struct device *d, uint32_t flags);
 void device_kill(struct device *d, const char *why);
+/* Its process is gone, or never was. */
+void device_forget(struct device *d);
+
+/* --- device_end.c --- */
+/* Its pidfd is ready: event callback, `arg' is the device. */
+void device_ended(int fd, short ev, void *arg);
+/* It is of no use, says the vm process: it dies, and another one comes. */
+void device_failed(struct device *d, const char *why);
+/* Start those again that had died too often.  0, or -1 with errno. */
+int devices_retry(struct guest *g);
 
 /* --- probe.c --- */
 /* Run the probe guest; its result goes to the parent. */
