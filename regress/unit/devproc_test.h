@@ -345,8 +345,10 @@ take(int who, struct imsg *im)
 		assert_int_equal(wire_get_u64(im->buf, &nr), 0);
 		if (who == VM)
 			return 1;
-		assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
-		take_line(im);
+		if (imsg_get_type(im) != IMSG_CTL_READY) {
+			assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
+			take_line(im);
+		}
 		imsg_free(im);
 	}
 	return 0;

@@ -27,18 +27,26 @@ now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
+static const char *
+short_name(const struct device *d)
+{
+	return strrchr(d->name, '/') + 1;
+}
+
 static void
-say_why(const struct device *d, int status)
+how(const struct device *d, int status, char *text, size_t len)
 {
 	if (WIFSIGNALED(status))
-		log_warnx("%s: killed by signal %d (%s)", d->name,
-		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, len, "%s: killed by signal %d (%s)",
+		    short_name(d), WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) == SB_EXIT_DENIED)
-		log_warnx("%s: ended by its sandbox: it made a system call "
-			  "that is denied",
-		    d->name);
+		snprintf(text, len,
+		    "%s: ended by its sandbox: it made a system call that is "
+		    "denied",
+		    short_name(d));
 	else
-		log_warnx("%s: exited with status %d", d->name,
+		snprintf(text, len, "%s: exited with status %d", short_name(d),
 		    WEXITSTATUS(status));
 }
 
@@ -59,7 +67,7 @@ too_often(struct device *d)
 static void
 replace(struct device *d)
 {
-	const char *name = strrchr(d->name, '/') + 1;
+	const char *name = short_name(d);
 	char why[256];
 
 	if (too_often(d)) {
@@ -88,6 +96,7 @@ device_ended(int fd, short ev, void *arg)
 {
 	struct device *d = arg;
 	struct guest *g = d->g;
+	char why[sizeof(g->died)];
 	int status = 0;
 
 	/*
@@ -110,12 +119,14 @@ device_ended(int fd, short ev, void *arg)
 		guest_settle(g);
 		return;
 	}
-	say_why(d, status);
-	if (!g->up)
-		guest_kill(g, "a device ended before the guest ran",
-		    VMERR_GUEST);
-	else
+	how(d, status, why, sizeof(why));
+	log_warnx("vm/%s/%s", g->name, why);
+	if (g->up) {
 		replace(d);
+		return;
+	}
+	memcpy(g->died, why, sizeof(why));
+	guest_kill(g, g->died, VMERR_GUEST);
 }
 
 void
@@ -136,6 +147,9 @@ devices_retry(struct guest *g)
 {
 	struct device *d;
 
+	/* What is ending needs none, and its end does not wait for them. */
+	if (ending(g))
+		return 0;
 	TAILQ_FOREACH(d, &g->devices, entry) {
 		if (d->pidfd != -1)
 			continue;

@@ -403,7 +403,7 @@ guest_hold(struct guest *g, const char *why)
 	struct order *o;
 	struct ibuf *b = NULL;
 
-	log_warnx("vm/%s: %s: paused", g->name, why);
+	log_warnx("vm/%s: %s: to be paused", g->name, why);
 	if ((o = calloc(1, sizeof(*o))) == NULL ||
 	    (o->why = strdup(why)) == NULL ||
 	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
