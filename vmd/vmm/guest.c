@@ -270,9 +270,10 @@ tell_held(struct guest *g, char *why)
 
 /* It runs on, then with all its devices, as long as that goes well. */
 static void
-not_held(struct guest *g)
+not_held(struct guest *g, const char *why)
 {
-	log_warnx("vm/%s: cannot be paused", g->name);
+	log_warnx("vm/%s: cannot be paused: %s", g->name,
+	    why != NULL ? why : "no reason given");
 	if (devices_retry(g) == -1)
 		guest_kill(g, "a device is gone, and it cannot be paused",
 		    VMERR_GUEST);
@@ -296,7 +297,7 @@ guest_answer(struct peer *p, struct msg *m)
 		if (r.err == VMERR_OK || r.err == VMERR_PAUSED)
 			tell_held(g, o->why);
 		else if (r.err != VMERR_NOTRUNNING)
-			not_held(g);
+			not_held(g, r.text);
 	} else if (!o->answered) {
 		peer_result(g->m->up, o->answer, o->hdr, &r);
 	}
