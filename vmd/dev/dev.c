@@ -271,7 +271,8 @@ activate(struct dev *d, struct ibuf *body)
 {
 	struct dev_activate a;
 
-	if (dev_activate_get(body, &a) == -1 || wire_end(body) == -1)
+	if (dev_activate_get(body, &a) == -1 || wire_end(body) == -1 ||
+	    a.nqueues > d->nqueues)
 		fatalx("bad ACTIVATE");
 	if (d->active || d->resetting)
 		fatalx("ACTIVATE while active");
@@ -401,11 +402,16 @@ act(struct dev *d, struct imsgbuf *ib, order_fn fn)
 	struct ibuf body;
 	struct imsg m;
 	ssize_t n;
+	int *fds;
 
 	while ((n = imsg_get(ib, &m)) > 0) {
 		if (chan_body(&m, &body) == -1)
 			fatalx("short message");
+		if (imsg_get_fds(&m, &fds) > 0)
+			fatalx("descriptors that nobody wants");
 		fn(d, imsg_get_type(&m), &body);
+		if (ibuf_size(&body) > 0)
+			fatalx("message too long");
 		imsg_free(&m);
 	}
 	if (n == -1)
