@@ -51,6 +51,8 @@ $(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf
 DEVS_TEST_SRCS = vmd/vm/devs.c vmd/vm/devs_guest.c vmd/vm/devs_say.c \
 	proc/peer.c lib/virtio/vq_inflight.c lib/util/fdlist.c \
 	lib/util/gmem.c lib/util/log.c $(IMSG_SRCS) $(PROTO_SRCS)
-UNIT += devs_test
+UNIT += devs_test devs_hostile_test
 devs_test_SRCS = $(DEVS_TEST_SRCS)
 devs_test_LIBS = -levent_core -lbsd
+devs_hostile_test_SRCS = $(DEVS_TEST_SRCS)
+devs_hostile_test_LIBS = -levent_core -lbsd

@@ -414,18 +414,26 @@ device_find(struct guest *g, uint32_t kind, uint32_t idx)
 
 /* --- its end --------------------------------------------------------------- */
 
+static const char *
+short_name(const struct device *d)
+{
+	return strrchr(d->name, '/') + 1;
+}
+
 static void
-say_why(const struct device *d, int status)
+how(const struct device *d, int status, char *text, size_t len)
 {
 	if (WIFSIGNALED(status))
-		log_warnx("%s: killed by signal %d (%s)", d->name,
-		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, len, "%s: killed by signal %d (%s)",
+		    short_name(d), WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) == SB_EXIT_DENIED)
-		log_warnx("%s: ended by its sandbox: it made a system call "
-			  "that is denied",
-		    d->name);
+		snprintf(text, len,
+		    "%s: ended by its sandbox: it made a system call that is "
+		    "denied",
+		    short_name(d));
 	else
-		log_warnx("%s: exited with status %d", d->name,
+		snprintf(text, len, "%s: exited with status %d", short_name(d),
 		    WEXITSTATUS(status));
 }
 
@@ -470,19 +478,20 @@ device_ended(int fd, short ev, void *arg)
 		guest_settle(g);
 		return;
 	}
-	say_why(d, status);
+	how(d, status, why, sizeof(why));
+	log_warnx("vm/%s/%s", g->name, why);
 	if (!g->up) {
-		guest_kill(g, "a device ended before the guest ran",
-		    VMERR_GUEST);
+		snprintf(g->died, sizeof(g->died), "%s", why);
+		guest_kill(g, g->died, VMERR_GUEST);
 		return;
 	}
 	if (too_often(d)) {
 		snprintf(why, sizeof(why), "%s died %d times in a minute",
-		    strrchr(d->name, '/') + 1, DEVICE_DEATHS);
+		    short_name(d), DEVICE_DEATHS);
 		guest_hold(g, why);
 	} else if (device_launch(d, DEVF_REPLACED) == -1) {
 		snprintf(why, sizeof(why), "%s cannot be started again: %s",
-		    strrchr(d->name, '/') + 1, strerror(errno));
+		    short_name(d), strerror(errno));
 		guest_hold(g, why);
 	} else {
 		log_info("%s: started again", d->name);
@@ -494,6 +503,9 @@ devices_retry(struct guest *g)
 {
 	struct device *d;
 
+	/* What is ending needs none, and its end does not wait for them. */
+	if (g->over || g->closed || g->stopping || g->killed != NULL)
+		return;
 	TAILQ_FOREACH(d, &g->devices, entry) {
 		if (d->pidfd != -1)
 			continue;

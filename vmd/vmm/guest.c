@@ -285,6 +285,9 @@ guest_answer(struct peer *p, struct msg *m)
 	if (o->why != NULL) {
 		if (r.err == VMERR_OK || r.err == VMERR_PAUSED)
 			tell_held(g, o->why);
+		else
+			log_warnx("vm/%s: cannot be paused: %s", g->name,
+			    r.text != NULL ? r.text : "no reason given");
 	} else if (!o->answered) {
 		peer_result(g->m->up, o->answer, o->hdr, &r);
 	}
@@ -391,7 +394,7 @@ guest_hold(struct guest *g, const char *why)
 	struct order *o;
 	struct ibuf *b = NULL;
 
-	log_warnx("vm/%s: %s: paused", g->name, why);
+	log_warnx("vm/%s: %s: to be paused", g->name, why);
 	if ((o = calloc(1, sizeof(*o))) == NULL ||
 	    (o->why = strdup(why)) == NULL ||
 	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||

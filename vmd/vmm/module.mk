@@ -23,3 +23,8 @@ vmmrole_hostile_test_LIBS = -levent_core -lbsd
 UNIT += launch_test
 launch_test_SRCS = $(VMMROLE_TEST_SRCS)
 launch_test_LIBS = -levent_core -lbsd
+
+# Devices of guests.
+UNIT += vmmdev_test
+vmmdev_test_SRCS = $(VMMROLE_TEST_SRCS)
+vmmdev_test_LIBS = -levent_core -lbsd

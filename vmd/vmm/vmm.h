@@ -78,6 +78,7 @@ struct guest {
 	int closed;		    /* its channel ended */
 	const char *broken;	    /* what was wrong with a message */
 	const char *killed;	    /* why we killed it, or NULL */
+	char died[256];		    /* a device, before it was up: how */
 	int over;		    /* it was reaped */
 	int status;		    /* then: as of waitpid(2) */
 	enum vmerr why;		    /* the same, for an open request */
@@ -118,7 +119,7 @@ struct guest *guest_launch(struct vmm_role *m, const struct vm_spec *spec,
 extern const struct msg_handler guest_msgs[];
 extern const size_t guest_nmsgs;
 struct guest *guest_find(struct vmm_role *m, uint32_t id, uint64_t generation);
-/* SIGKILL, for a reason (a constant string, NULL: it ended by itself). */
+/* SIGKILL, for a reason (that stays, NULL: it ended by itself). */
 void guest_kill(struct guest *g, const char *why, enum vmerr e);
 /* Tell the parent what it reports of itself; 0: it has ended. */
 void guest_report(const struct guest *g, uint32_t own);
