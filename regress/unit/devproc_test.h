@@ -59,7 +59,8 @@ static struct {
 	int fd[NCHANNELS];	      /* -1: closed */
 	pid_t pid;
 	int pidfd;
-	char lines[8192]; /* what it logged */
+	char lines[8192];     /* what it logged */
+	unsigned int reports; /* of its sandbox */
 	/* Memory and the rest of a guest, for several processes. */
 	struct gmem mem;
 	struct dev_page *page;
@@ -122,6 +123,7 @@ launch(void)
 	int sv[NCHANNELS][2], i;
 
 	t.lines[0] = '\0';
+	t.reports = 0;
 	if ((s.exe = open(GUEST, O_PATH | O_CLOEXEC)) == -1)
 		return -1;
 	for (i = 0; i < NCHANNELS; i++) {
@@ -326,6 +328,12 @@ take_line(struct imsg *im)
 	struct log_line l;
 
 	assert_int_equal(log_line_get(im->buf, &l), 0);
+	if (imsg_get_type(im) == IMSG_CTL_READY) {
+		t.reports++;
+		log_line_fini(&l);
+		return;
+	}
+	assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
 	snprintf(t.lines + n, sizeof(t.lines) - n, "%s\n", l.text);
 	log_line_fini(&l);
 }
@@ -345,7 +353,6 @@ take(int who, struct imsg *im)
 		assert_int_equal(wire_get_u64(im->buf, &nr), 0);
 		if (who == VM)
 			return 1;
-		assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
 		take_line(im);
 		imsg_free(im);
 	}
