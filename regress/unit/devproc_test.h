@@ -66,6 +66,7 @@ static struct {
 	struct dev_page *page;
 	size_t page_size;
 	int page_fd, image;
+	uint32_t qcow2; /* the image is */
 	int kick, call;
 } t = { .fd = { -1, -1 }, .pid = -1, .pidfd = -1 };
 
@@ -457,7 +458,7 @@ ready(void)
 {
 	int fd = copy(t.image);
 
-	say_start(0, &fd);
+	say_start(t.qcow2, &fd);
 	say_hello();
 	expect_ready(IMSG_DEVOP_READY, NULL);
 }
