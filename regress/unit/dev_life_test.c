@@ -28,6 +28,7 @@ shut_down(void)
 	expect_ready(IMSG_DEVOP_SHUTDOWN_DONE, NULL);
 	ends(0, NULL);
 	assert_string_equal(t.lines, "");
+	assert_int_equal(t.reports, 1);
 }
 
 static void

@@ -59,12 +59,14 @@ static struct {
 	int fd[NCHANNELS];	      /* -1: closed */
 	pid_t pid;
 	int pidfd;
-	char lines[8192]; /* what it logged */
+	char lines[8192];     /* what it logged */
+	unsigned int reports; /* of its sandbox */
 	/* Memory and the rest of a guest, for several processes. */
 	struct gmem mem;
 	struct dev_page *page;
 	size_t page_size;
 	int page_fd, image;
+	uint32_t qcow2; /* the image is */
 	int kick, call;
 } t = { .fd = { -1, -1 }, .pid = -1, .pidfd = -1 };
 
@@ -122,6 +124,7 @@ launch(void)
 	int sv[NCHANNELS][2], i;
 
 	t.lines[0] = '\0';
+	t.reports = 0;
 	if ((s.exe = open(GUEST, O_PATH | O_CLOEXEC)) == -1)
 		return -1;
 	for (i = 0; i < NCHANNELS; i++) {
@@ -326,6 +329,12 @@ take_line(struct imsg *im)
 	struct log_line l;
 
 	assert_int_equal(log_line_get(im->buf, &l), 0);
+	if (imsg_get_type(im) == IMSG_CTL_READY) {
+		t.reports++;
+		log_line_fini(&l);
+		return;
+	}
+	assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
 	snprintf(t.lines + n, sizeof(t.lines) - n, "%s\n", l.text);
 	log_line_fini(&l);
 }
@@ -345,10 +354,7 @@ take(int who, struct imsg *im)
 		assert_int_equal(wire_get_u64(im->buf, &nr), 0);
 		if (who == VM)
 			return 1;
-		if (imsg_get_type(im) != IMSG_CTL_READY) {
-			assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
-			take_line(im);
-		}
+		take_line(im);
 		imsg_free(im);
 	}
 	return 0;
@@ -452,7 +458,7 @@ ready(void)
 {
 	int fd = copy(t.image);
 
-	say_start(0, &fd);
+	say_start(t.qcow2, &fd);
 	say_hello();
 	expect_ready(IMSG_DEVOP_READY, NULL);
 }

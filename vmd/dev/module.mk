@@ -22,9 +22,16 @@ vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
 DEVPROC_TEST_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
 	$(VIRTIO_SRCS) $(IMSG_SRCS) $(PROTO_SRCS)
 UNIT += dev_life_test dev_badpeer_test
+UNIT += dev_life_test dev_badpeer_test dev_qcow2_test
 dev_life_test_SRCS = $(DEVPROC_TEST_SRCS)
 dev_life_test_LIBS = -lbsd
 dev_badpeer_test_SRCS = $(DEVPROC_TEST_SRCS)
 dev_badpeer_test_LIBS = -lbsd
 
 $(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test: | $(B)/vmd-guest
+dev_qcow2_test_SRCS = $(DEVPROC_TEST_SRCS) $(IMAGE_SRCS) $(DISK_SRCS) \
+	$(IO_SRCS)
+dev_qcow2_test_LIBS = $(DISK_LIBS) -lbsd
+
+$(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test \
+$(B)/unit/dev_qcow2_test: | $(B)/vmd-guest
