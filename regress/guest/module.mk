@@ -2,6 +2,7 @@
 #	make guest-payloads build/regress/vmrun
 GUEST_PAYLOADS = \
 	acpi \
+	diskbench \
 	emul \
 	hello \
 	pci \
@@ -23,6 +24,9 @@ GUEST_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding \
 	-Iregress/guest/lib
 GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o
 
+# What only some need.
+$(B)/guest/diskbench.elf: $(B)/guest/lib/user.o
+
 $(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
@@ -34,7 +38,7 @@ $(B)/guest/%.o: regress/guest/%.S
 $(B)/guest/%.elf: $(B)/guest/%.o $(GUEST_LIB) regress/guest/lib/guest.ld
 	$(Q)$(CC) -static -nostdlib -no-pie -Wl,--build-id=none \
 		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
-		-T regress/guest/lib/guest.ld -o $@ $< $(GUEST_LIB)
+		-T regress/guest/lib/guest.ld -o $@ $(filter %.o,$^)
 
 guest-payloads: $(GUEST_PAYLOADS:%=$(B)/guest/%.elf)
 
