@@ -2,6 +2,8 @@
 #	make guest-payloads build/regress/vmrun
 GUEST_PAYLOADS = \
 	acpi \
+	blk \
+	blkbad \
 	blkrun \
 	diskbench \
 	emul \
@@ -27,8 +29,8 @@ GUEST_HDRS = $(wildcard regress/guest/lib/*.h)
 GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
 	$(B)/guest/lib/blk.o $(B)/guest/lib/virtio.o
 # With ap_main().
-$(B)/guest/smp.elf: GUEST_LIB += $(B)/guest/lib/smp.o
-$(B)/guest/smp.elf: $(B)/guest/lib/smp.o
+$(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
+$(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
 # What only some need.
