@@ -2,6 +2,7 @@
 #	make guest-payloads build/regress/vmrun
 GUEST_PAYLOADS = \
 	acpi \
+	blkrun \
 	emul \
 	hello \
 	pci \
@@ -21,9 +22,14 @@ GUEST_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding \
 	-fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fno-tree-loop-distribute-patterns -Wno-array-bounds \
 	-Iregress/guest/lib
-GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o
+GUEST_HDRS = $(wildcard regress/guest/lib/*.h)
+GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
+	$(B)/guest/lib/blk.o $(B)/guest/lib/virtio.o
+# With ap_main().
+$(B)/guest/smp.elf: GUEST_LIB += $(B)/guest/lib/smp.o
+$(B)/guest/smp.elf: $(B)/guest/lib/smp.o
 
-$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
+$(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 

@@ -271,13 +271,15 @@ activate(struct dev *d, struct ibuf *body)
 {
 	struct dev_activate a;
 
-	if (dev_activate_get(body, &a) == -1 || wire_end(body) == -1)
+	if (dev_activate_get(body, &a) == -1 || wire_end(body) == -1 ||
+	    a.nqueues > d->nqueues)
 		fatalx("bad ACTIVATE");
 	if (d->active || d->resetting)
 		fatalx("ACTIVATE while active");
 	d->features = a.features;
 	d->generation = a.generation;
-	if (start_queues(d, &a) == -1 || d->ops->activate(d) == -1) {
+	if (start_queues(d, &a) == -1 ||
+	    (d->ops->activate != NULL && d->ops->activate(d) == -1)) {
 		broken(d, 0);
 		return;
 	}
@@ -401,11 +403,16 @@ act(struct dev *d, struct imsgbuf *ib, order_fn fn)
 	struct ibuf body;
 	struct imsg m;
 	ssize_t n;
+	int *fds;
 
 	while ((n = imsg_get(ib, &m)) > 0) {
 		if (chan_body(&m, &body) == -1)
 			fatalx("short message");
+		if (imsg_get_fds(&m, &fds) > 0)
+			fatalx("descriptors that nobody wants");
 		fn(d, imsg_get_type(&m), &body);
+		if (ibuf_size(&body) > 0)
+			fatalx("message too long");
 		imsg_free(&m);
 	}
 	if (n == -1)
@@ -606,7 +613,9 @@ open_device(struct dev *d)
 	}
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
 	send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");
-	virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
+	/* Later the guest has its share in it. */
+	if (!(d->hello.flags & DEVF_REPLACED))
+		virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
 	say_ready(d, IMSG_DEVOP_READY, &r);
 	return 0;
 }

@@ -51,7 +51,10 @@ struct dev_ops {
 	 * with a sentence in `why'.
 	 */
 	int (*open)(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN]);
-	/* The driver is up: d->features, d->queues.  0, or -1: broken. */
+	/*
+	 * The driver is up: d->features, d->queues.  0, or -1: broken.  May
+	 * be NULL.
+	 */
 	int (*activate)(struct dev *d);
 	/*
 	 * Work on what is in queue `q': vq_next() until it is empty.  0, or -1 if the guest

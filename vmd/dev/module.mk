@@ -17,3 +17,14 @@ vioblk_test_LIBS = $(DISK_LIBS) -lbsd
 FUZZ += vioblk
 vioblk_FUZZ_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
+
+# The real program between a vmm and a vm process of the test.
+DEVPROC_TEST_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
+	$(VIRTIO_SRCS) $(IMSG_SRCS) $(PROTO_SRCS)
+UNIT += dev_life_test dev_badpeer_test
+dev_life_test_SRCS = $(DEVPROC_TEST_SRCS)
+dev_life_test_LIBS = -lbsd
+dev_badpeer_test_SRCS = $(DEVPROC_TEST_SRCS)
+dev_badpeer_test_LIBS = -lbsd
+
+$(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test: | $(B)/vmd-guest
