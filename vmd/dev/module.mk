@@ -22,7 +22,6 @@ vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
 # The real program between a vmm and a vm process of the test.
 DEVPROC_TEST_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
 	$(VIRTIO_SRCS) $(IMSG_SRCS) $(PROTO_SRCS)
-UNIT += dev_life_test dev_badpeer_test
 UNIT += dev_life_test dev_badpeer_test dev_qcow2_test
 dev_life_test_SRCS = $(DEVPROC_TEST_SRCS)
 dev_life_test_LIBS = -lbsd

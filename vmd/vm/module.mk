@@ -50,7 +50,6 @@ $(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf
 # Their other end, with a transport and devices of the test.
 DEVS_TEST_SRCS = vmd/vm/devs.c vmd/vm/devs_guest.c vmd/vm/devs_say.c \
 	proc/peer.c lib/virtio/page.c lib/virtio/vq_inflight.c lib/util/fdlist.c \
-	proc/peer.c lib/virtio/vq_inflight.c lib/util/fdlist.c \
 	lib/util/gmem.c lib/util/log.c $(IMSG_SRCS) $(PROTO_SRCS)
 UNIT += devs_test devs_hostile_test
 devs_test_SRCS = $(DEVS_TEST_SRCS)
