@@ -3,6 +3,7 @@
 GUEST_PAYLOADS = \
 	acpi \
 	blkrun \
+	diskbench \
 	emul \
 	hello \
 	pci \
@@ -30,6 +31,10 @@ $(B)/guest/smp.elf: GUEST_LIB += $(B)/guest/lib/smp.o
 $(B)/guest/smp.elf: $(B)/guest/lib/smp.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
+# What only some need.
+$(B)/guest/diskbench.elf: $(B)/guest/lib/user.o
+
+$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 
@@ -40,7 +45,7 @@ $(B)/guest/%.o: regress/guest/%.S
 $(B)/guest/%.elf: $(B)/guest/%.o $(GUEST_LIB) regress/guest/lib/guest.ld
 	$(Q)$(CC) -static -nostdlib -no-pie -Wl,--build-id=none \
 		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
-		-T regress/guest/lib/guest.ld -o $@ $< $(GUEST_LIB)
+		-T regress/guest/lib/guest.ld -o $@ $(filter %.o,$^)
 
 guest-payloads: $(GUEST_PAYLOADS:%=$(B)/guest/%.elf)
 
