@@ -29,6 +29,7 @@
 #define QSIZE_MAX 256
 #define STAMP	  4096
 #define COM1	  0x3f8
+#define FLUSH	  (1U << 9)
 #define MSR_CLOCK 0x4b564d01
 
 static uint64_t common, notify, config;
@@ -173,7 +174,8 @@ start(void)
 	store8(common + 20, 3);
 	events = offered(0) >> 29 & 1;
 	store32(common + 8, 0);
-	store32(common + 12, (uint32_t)events << 29);
+	/* Without FLUSH each write would be flushed. */
+	store32(common + 12, (uint32_t)events << 29 | (offered(0) & FLUSH));
 	store32(common + 8, 1);
 	store32(common + 12, 1); /* VERSION_1 */
 	store8(common + 20, 11);
@@ -399,11 +401,7 @@ answer(void)
 void
 guest_main(const struct start_info *si)
 {
-	if (!find()) {
-		put("no disk at all\n");
-		power_off();
-	}
-	if (!start()) {
+	if (!find() || !start()) {
 		put("no disk\n");
 		power_off();
 	}

@@ -4,6 +4,7 @@ include vmd/dev/scsi.mk
 DEV_SRCS = \
 	vmd/dev/chan.c \
 	vmd/dev/dev.c \
+	vmd/dev/spin.c \
 	vmd/dev/vioblk.c \
 	$(VIOSCSI_SRCS)
 
