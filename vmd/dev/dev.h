@@ -58,8 +58,9 @@ struct dev_ops {
 	 */
 	int (*activate)(struct dev *d);
 	/*
-	 * Work on what is in queue `q': vq_next() until it is empty.  0, or -1 if the guest
-	 * broke it.
+	 * Work on what is in queue `q': vq_next() until it is empty, or until
+	 * it is time to show the guest what was done; it is called again as
+	 * long as something is there.  0, or -1 if the guest broke it.
 	 */
 	int (*queue)(struct dev *d, struct dev_vq *q);
 	/* The guest wrote configuration space; may be NULL. */

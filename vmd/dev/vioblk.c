@@ -23,7 +23,8 @@
 #define NSEGS	  (SEG_MAX + 4) /* header and status, each split */
 #define RANGES	  16		/* of one DISCARD or WRITE_ZEROES */
 #define SERIAL	  VIRTIO_BLK_ID_BYTES
-#define RANGE_MAX (1U << 22) /* sectors: 2 GiB */
+#define RANGE_MAX (1U << 22)   /* sectors: 2 GiB */
+#define ROUND	  (256U << 10) /* bytes */
 
 struct blk;
 
@@ -296,21 +297,25 @@ vioblk_queue(struct dev *d, struct dev_vq *q)
 {
 	struct blk *b = d->priv;
 	struct request *r;
+	uint64_t bytes = 0;
 	int rc;
 
-	for (;;) {
+	/* Not all at once: the guest goes on with some while we do others. */
+	while (bytes < ROUND) {
 		if ((r = request_get(b, q)) == NULL)
 			return 0; /* when one ends there is one */
-		if ((rc = vq_next(&q->vq, &r->chain)) != 1)
-			break;
+		if ((rc = vq_next(&q->vq, &r->chain)) != 1) {
+			request_put(r);
+			return rc;
+		}
+		bytes += r->chain.rdlen + (uint64_t)r->chain.wrlen;
 		if (start(r) == -1) {
 			log_warnx("a request without header or status");
-			rc = -1;
-			break;
+			request_put(r);
+			return -1;
 		}
 	}
-	request_put(r);
-	return rc;
+	return 0;
 }
 
 /* --- the device -------------------------------------------------------------- */
