@@ -32,6 +32,7 @@
 #include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
+#include "lib/util/slim.h"
 #include "vmd/dev/chan.h"
 #include "vmd/dev/dev.h"
 
@@ -642,6 +643,7 @@ open_device(struct dev *d)
 		return -1;
 	}
 	spin_ready(&d->spin);
+	slim();
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
 	send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");
 	/* Later the guest has its share in it. */
