@@ -4,9 +4,12 @@
  * which a second process finishes what the first began, once.
  */
 
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include "lib/sandbox/sandbox.h"
 #include "regress/unit/devproc_test.h"
@@ -31,6 +34,26 @@ shut_down(void)
 	assert_int_equal(t.reports, 1);
 }
 
+/* Does it have an io_uring?  -1: we may not look. */
+static int
+has_ring(void)
+{
+	char path[64], link[64];
+	int fd, cnt = 0;
+	ssize_t n;
+
+	for (fd = 0; fd < 64; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)t.pid, fd);
+		if ((n = readlink(path, link, sizeof(link) - 1)) <= 0)
+			continue;
+		link[n] = '\0';
+		if (strstr(link, "io_uring") != NULL)
+			return 1;
+		cnt++;
+	}
+	return cnt > 0 ? 0 : -1;
+}
+
 static void
 read_one(void **state)
 {
@@ -38,6 +61,10 @@ read_one(void **state)
 
 	fill(7, 'x');
 	ready();
+	if (t.child != NULL)
+		assert_int_not_equal(has_ring(), 1);
+	else
+		printf("# io_uring: %d\n", has_ring());
 	virtio_page_read(&t.page->virtio, 0, &c, sizeof(c));
 	assert_int_equal(c.capacity, SECTORS);
 	assert_int_equal(c.wce, 1);
@@ -352,7 +379,44 @@ denied_call(void **state)
 	ends(SB_EXIT_DENIED, "denied: system call 41 (socket)");
 }
 
+/* --- on a kernel without io_uring ------------------------------------------------ */
+
+static int
+no_ring(void *arg)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog p = { sizeof(f) / sizeof(f[0]), f };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
+}
+
+static int
+begin_sync(void **state)
+{
+	t.child = no_ring;
+	return begin(state);
+}
+
+static int
+finish_sync(void **state)
+{
+	t.child = NULL;
+	return finish(state);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, finish)
+#define S(f)                                                                   \
+	{                                                                      \
+#f " without io_uring", f, begin_sync, finish_sync, NULL       \
+	}
 
 int
 main(void)
@@ -369,6 +433,14 @@ main(void)
 		T(death),
 		T(deaths),
 		T(denied_call),
+		S(read_one),
+		S(reset),
+		S(pause_and_go_on),
+		S(broken_ring),
+		S(vm_gone),
+		S(vmm_gone),
+		S(death),
+		S(denied_call),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

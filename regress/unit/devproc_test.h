@@ -66,7 +66,8 @@ static struct {
 	struct dev_page *page;
 	size_t page_size;
 	int page_fd, image;
-	uint32_t qcow2; /* the image is */
+	uint32_t qcow2;		 /* the image is */
+	int (*child)(void *arg); /* before it is one, or NULL */
 	int kick, call;
 } t = { .fd = { -1, -1 }, .pid = -1, .pidfd = -1 };
 
@@ -120,7 +121,10 @@ static inline int
 launch(void)
 {
 	static const char *const argv[] = { "vioblk", NULL };
-	struct spawn s = { .argv = argv, .keep_stdio = 1, .nfds = 1 };
+	struct spawn s = { .argv = argv,
+		.keep_stdio = 1,
+		.nfds = 1,
+		.child = t.child };
 	int sv[NCHANNELS][2], i;
 
 	t.lines[0] = '\0';
