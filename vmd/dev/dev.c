@@ -596,6 +596,7 @@ make_io(struct dev *d)
 	depth = 2 + d->nqueues * (1 + d->ops->depth);
 	if ((d->io = io_new(depth, fds, n, 0)) == NULL)
 		fatal("io");
+	hostile_ring(d->io);
 	d->vmm_polled.done = vmm_spoke;
 	d->vm_polled.done = vm_spoke;
 	io_poll(d->io, &d->vmm_polled, 0);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -160,7 +161,8 @@ out:
 struct helper *
 helper_start(struct parent *p, const struct helper_conf *c)
 {
-	const struct timeval tv = { .tv_sec = HELPER_TIMEOUT };
+	const struct timeval tv = { .tv_sec = HELPER_TIMEOUT *
+		    HOSTILE_PATIENCE };
 	struct helper *h;
 
 	if ((h = calloc(1, sizeof(*h))) == NULL)
