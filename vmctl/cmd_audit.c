@@ -86,7 +86,7 @@ ask(struct vmctl *ctl, struct audit *au)
 	struct answer a;
 	int rc, end = 0;
 
-	rc = client_send(ctl, IMSG_CTL_AUDIT_REQUEST, NULL, NULL, 0);
+	rc = client_send(ctl, IMSG_CTL_AUDIT_REQUEST, NULL);
 	while (rc == ST_DONE && !end) {
 		if ((rc = client_recv(ctl, &a)) != ST_DONE)
 			break;

@@ -95,6 +95,7 @@ struct parent {
 	struct requests requests;
 	struct procs procs;
 	size_t nprocs;
+	LIST_HEAD(, helper) helpers; /* helper.c */
 	struct child children[NCHILDREN];
 	struct statedir state;
 	struct ctlsock sock;
