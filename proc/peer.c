@@ -317,6 +317,12 @@ peer_drain(struct peer *p)
 		release(p);
 }
 
+int
+peer_has_ended(const struct peer *p)
+{
+	return p->ended;
+}
+
 struct peer *
 peer_new(struct event_base *base, int fd, const struct peer_conf *conf)
 {

@@ -104,6 +104,8 @@ int peer_fail(struct peer *p, const struct msg *m, uint32_t type, enum vmerr e,
  * has ended still had to say.
  */
 void peer_drain(struct peer *p);
+/* 1 if the channel has ended, also when closed() is still to be called. */
+int peer_has_ended(const struct peer *p);
 /*
  * A CTL_LOG message of the other end: write it to our own log under the
  * peer's name, at most PEER_LOG_RATE lines a second; what is beyond is

@@ -87,8 +87,9 @@ replace(struct device *d)
 static int
 ending(const struct guest *g)
 {
-	return g->over || g->closed || g->stopping || g->killed != NULL ||
-	    g->refusal.err != VMERR_OK || g->words.exit != VMEXIT_NONE;
+	return g->over || g->closed || peer_has_ended(g->peer) || g->stopping ||
+	    g->killed != NULL || g->refusal.err != VMERR_OK ||
+	    g->words.exit != VMEXIT_NONE;
 }
 
 void
