@@ -320,7 +320,7 @@ check_new(struct start *s, const char *name)
 
 	if (v->given == 0 || v->given & VMGIVEN_INSTANCE)
 		return ST_DONE;
-	rc = vm_list_get(s->ctl, name, &l);
+	rc = vm_list_get(s->ctl, name, 0, &l);
 	vm_list_fini(&l);
 	if (rc != ST_NOTFOUND)
 		return rc;

@@ -1,9 +1,10 @@
 /*
- * status and show: the table of VMs.
+ * status and show: the table of VMs; show NAME: its devices as well.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmctl/vmctl.h"
@@ -19,9 +20,10 @@ print_list(const struct vmctl *ctl, const struct vm_list *l, int only_running)
 	for (i = 0; i < l->n; i++) {
 		if (only_running && !vm_running(&l->vms[i]))
 			continue;
-		if (!ctl->json)
+		if (!ctl->json) {
 			print_row(&l->vms[i]);
-		else if (print_json(vm_json(&l->vms[i])) != ST_DONE)
+			print_devices(&l->vms[i]);
+		} else if (print_json(vm_json(&l->vms[i])) != ST_DONE)
 			rc = ST_FAILED;
 	}
 	return rc;
@@ -32,6 +34,7 @@ cmd_status(struct vmctl *ctl, int argc, char **argv)
 {
 	int c, rc, only_running = 0, status;
 	const char *name = NULL;
+	uint32_t flags = 0;
 	struct vm_list l;
 
 	while ((c = next_opt(ctl, argc, argv)) != -1) {
@@ -43,7 +46,9 @@ cmd_status(struct vmctl *ctl, int argc, char **argv)
 		return ST_USAGE;
 	if (optind < argc)
 		name = argv[optind];
-	rc = vm_list_get(ctl, name, &l);
+	if (ctl->json || (name != NULL && strcmp(ctl->cmd->name, "show") == 0))
+		flags = VMOP_DEVICES;
+	rc = vm_list_get(ctl, name, flags, &l);
 	if (rc == ST_DONE || rc == ST_NOTFOUND) {
 		status = print_list(ctl, &l, only_running);
 		if (rc == ST_DONE)

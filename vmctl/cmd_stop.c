@@ -120,7 +120,7 @@ stop_all(struct vmctl *ctl, uint32_t flags)
 	size_t i;
 	int rc, one, worst = ST_DONE;
 
-	if ((rc = vm_list_get(ctl, NULL, &l)) == ST_NOTFOUND)
+	if ((rc = vm_list_get(ctl, NULL, 0, &l)) == ST_NOTFOUND)
 		rc = ST_DONE;
 	for (i = 0; i < l.n && rc == ST_DONE; i++) {
 		if (!vm_running(&l.vms[i]) && l.vms[i].state != VMS_STARTING)

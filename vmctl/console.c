@@ -351,7 +351,7 @@ process(struct vmctl *ctl, const char *name)
 	struct vm_list l;
 	int pid = -1;
 
-	if (vm_list_get(ctl, name, &l) == ST_DONE && l.n == 1 &&
+	if (vm_list_get(ctl, name, 0, &l) == ST_DONE && l.n == 1 &&
 	    l.vms[0].state != VMS_STOPPED && l.vms[0].state != VMS_WAITING)
 		pid = l.vms[0].pid;
 	vm_list_fini(&l);

@@ -59,9 +59,10 @@ finish(struct vmctl *ctl, struct answer *a, const char *name)
 }
 
 int
-vm_list_get(struct vmctl *ctl, const char *name, struct vm_list *l)
+vm_list_get(struct vmctl *ctl, const char *name, uint32_t flags,
+    struct vm_list *l)
 {
-	struct vmop_id op = { 0 };
+	struct vmop_id op = { .flags = flags };
 	struct answer a;
 	char *copy = NULL;
 	int rc, end = 0;

@@ -22,7 +22,8 @@ VMCTL_CMD_SRCS = \
 	vmctl/escape.c \
 	vmctl/list.c \
 	vmctl/main.c \
-	vmctl/print.c
+	vmctl/print.c \
+	vmctl/print_dev.c
 VMCTL_SANDBOX_SRCS = $(sort $(SANDBOX_SRCS) $(SANDBOX_EVAL_SRCS))
 VMCTL_SRCS = \
 	vmctl/vmctl.c \

@@ -189,9 +189,8 @@ short_tty(const char *tty)
 	return strncmp(tty, "/dev/", 5) == 0 ? tty + 5 : tty;
 }
 
-/* A field of the table: encoded, and never empty or with a blank. */
-static char *
-field(const char *s)
+char *
+table_field(const char *s)
 {
 	char *out, *p;
 
@@ -224,9 +223,9 @@ print_row(const struct vm_info *i)
 	}
 	owner = owner_text(i);
 	owner[strnlen(owner, OWNER_MAX)] = '\0';
-	o = field(owner);
-	tty = field(up ? short_tty(i->tty) : "-");
-	name = field(i->spec->name);
+	o = table_field(owner);
+	tty = table_field(up ? short_tty(i->tty) : "-");
+	name = table_field(i->spec->name);
 	printf("%5u %5s %5u %7s %7s %7s %12s %8s %s\n", i->spec->id, pid,
 	    i->spec->cpus == 0 ? 1 : i->spec->cpus,
 	    scaled_fmt(max,
@@ -275,6 +274,7 @@ vm_json(const struct vm_info *i)
 	json_object_set_new(j, "file", json_text(s->file));
 	json_object_set_new(j, "line",
 	    number_or_null(s->file != NULL, s->line));
+	json_object_set_new(j, "devices", devices_json(i));
 	free(owner);
 	return j;
 }

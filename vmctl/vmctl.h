@@ -129,10 +129,12 @@ struct vm_list {
 	size_t n;
 };
 /*
- * All VMs, or the one called `name'.  Returns a status; ST_NOTFOUND comes
- * without a message.  vm_list_fini() in every case.
+ * All VMs, or the one called `name'; VMOP_DEVICES in `flags' for what their
+ * devices do.  Returns a status; ST_NOTFOUND comes without a message.
+ * vm_list_fini() in every case.
  */
-int vm_list_get(struct vmctl *ctl, const char *name, struct vm_list *l);
+int vm_list_get(struct vmctl *ctl, const char *name, uint32_t flags,
+    struct vm_list *l);
 void vm_list_fini(struct vm_list *l);
 
 /* --- print.c: what people and programs read ---------------------------- */
@@ -162,6 +164,15 @@ int vm_running(const struct vm_info *i);
 void print_header(void);
 void print_row(const struct vm_info *i);
 json_t *vm_json(const struct vm_info *i);
+/* A field of a table: encoded, never empty or with a blank; freed by you. */
+char *table_field(const char *s);
+
+/* --- print_dev.c: the devices of a VM ---------------------------------- */
+
+/* Nothing, or a table after an empty line. */
+void print_devices(const struct vm_info *i);
+/* An array, or null. */
+json_t *devices_json(const struct vm_info *i);
 
 /* --- console.c --------------------------------------------------------- */
 

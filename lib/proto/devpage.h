@@ -19,6 +19,7 @@ enum dev_stat {
 	DEVS_WRITE_BYTES,
 	DEVS_FLUSHES,
 	DEVS_ERRORS,
+	DEVS_COUNTERS, /* how many are in use */
 	DEVS_MAX = 16
 };
 

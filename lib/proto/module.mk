@@ -1,5 +1,6 @@
 PROTO_SRCS = \
 	lib/proto/devmsg.c \
+	lib/proto/devstat.c \
 	lib/proto/imginfo.c \
 	lib/proto/msg.c \
 	lib/proto/vmerr.c \
@@ -12,6 +13,9 @@ PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c \
 
 UNIT += devmsg_test
 devmsg_test_SRCS = $(PROTO_TEST_SRCS)
+
+UNIT += devstat_test
+devstat_test_SRCS = $(PROTO_TEST_SRCS)
 
 UNIT += imginfo_test
 imginfo_test_SRCS = $(PROTO_TEST_SRCS)

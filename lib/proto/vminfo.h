@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "lib/imsg/imsg.h"
+#include "lib/proto/devstat.h"
 #include "lib/proto/vmerr.h"
 #include "lib/proto/vmspec.h"
 
@@ -49,6 +50,7 @@ enum {
 	VMOP_HISTORY = 0x10,  /* console: send the history first */
 	VMOP_STEAL = 0x20,    /* console: become the writer */
 	VMOP_RUN = 0x40,      /* console: history of this run only */
+	VMOP_DEVICES = 0x80,  /* list of VMs: with devices */
 };
 struct vmop_id {
 	char *name;	     /* as typed: a name or a number */
@@ -74,6 +76,8 @@ struct vm_info {
 	char *tty;	      /* "/dev/pts/7", NULL if none */
 	char *pending;	      /* what the next start changes, or NULL */
 	char *error; /* of the last failed start, or why it was paused */
+	uint32_t has_devs;    /* devs was asked for, and may be seen */
+	struct dev_list devs; /* of this run */
 };
 int vm_info_put(struct ibuf *b, const struct vm_info *i);
 int vm_info_get(struct ibuf *b, struct vm_info *i);

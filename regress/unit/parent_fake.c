@@ -248,6 +248,9 @@ record(struct peer *p, struct msg *m)
 		assert_int_equal(wire_get_fdlist(&m->body, &f->fds, m->fds,
 				     m->nfds),
 		    0);
+	} else if (m->type == IMSG_VMDOP_GET_INFO_VM_DATA) {
+		vm_info_fini(&f->info);
+		assert_int_equal(vm_info_get(&m->body, &f->info), 0);
 	} else if (f == &control && m->type != IMSG_CTL_SOCKET &&
 	    m->type != IMSG_CTL_SHUTDOWN)
 		assert_int_equal(vmop_result_get(&m->body, &f->res), 0);
@@ -520,6 +523,7 @@ teardown(void **state)
 		fd_close(&fakes[i]->channel);
 		vmop_result_fini(&fakes[i]->res);
 		memset(&fakes[i]->res, 0, sizeof(fakes[i]->res));
+		vm_info_fini(&fakes[i]->info);
 		vm_spec_free(fakes[i]->spec);
 		fakes[i]->spec = NULL;
 		fdlist_close(&fakes[i]->fds);

@@ -39,6 +39,7 @@ struct fake {
 	uint32_t type;
 	struct msg_hdr hdr;
 	struct vmop_result res;
+	struct vm_info info; /* the last one of a list */
 	struct vm_spec *spec;
 	size_t nfds;
 	struct fdlist fds; /* of a start request */

@@ -1,5 +1,6 @@
 /*
- * What `vmctl status' and `vmctl host' show, answered by the parent alone.
+ * What `vmctl status' and `vmctl host' show, answered by the parent alone;
+ * for numbers of devices see devstats.c.
  *
  * Everybody may list all VMs, but paths, settings and causes of a VM are
  * shown only to those who may operate it.
@@ -54,7 +55,7 @@ public_spec(const struct vm_spec *s)
 }
 
 static void
-fill(struct vm *v, int details, struct vm_info *i)
+fill(struct vm *v, int details, int64_t since, struct vm_info *i)
 {
 	static char changed[] = "changed in the configuration";
 	static char removed[] = "removed from the configuration";
@@ -71,6 +72,8 @@ fill(struct vm *v, int details, struct vm_info *i)
 		return;
 	i->exit_text = v->exit_text;
 	i->error = v->error;
+	if (since != 0)
+		i->has_devs = (uint32_t)vm_devices(v, since, &i->devs);
 	if (vm_has_next(v))
 		i->pending = changed;
 	else if (vm_is_up(v) && !v->from_config && v->spec->file != NULL)
@@ -78,14 +81,15 @@ fill(struct vm *v, int details, struct vm_info *i)
 }
 
 static int
-send_info(struct peer *peer, struct msg_hdr hdr, struct vm *v, int details)
+send_info(struct peer *peer, struct msg_hdr hdr, struct vm *v,
+    const struct cred *c, int64_t since)
 {
 	const struct vm_spec *s = v->run != NULL ? v->run : v->spec;
+	int details = vm_may_operate(v, c) == VMERR_OK, rc = -1;
 	struct vm_info i;
 	struct ibuf *b;
-	int rc = -1;
 
-	fill(v, details, &i);
+	fill(v, details, since, &i);
 	i.spec = details ? vm_spec_copy(s) : public_spec(s);
 	if (i.spec == NULL)
 		return -1;
@@ -103,7 +107,8 @@ send_info(struct peer *peer, struct msg_hdr hdr, struct vm *v, int details)
 
 /* Those that run first, then the others, both in order of definition. */
 static int
-send_all(struct peer *peer, struct msg_hdr hdr, const struct cred *c)
+send_all(struct peer *peer, struct msg_hdr hdr, const struct cred *c,
+    int64_t since)
 {
 	struct parent *p = parent_of(peer);
 	struct vm *v;
@@ -112,23 +117,42 @@ send_all(struct peer *peer, struct msg_hdr hdr, const struct cred *c)
 	for (up = 1; up >= 0; up--)
 		TAILQ_FOREACH(v, &p->vms, entry)
 			if (vm_is_up(v) == up &&
-			    send_info(peer, hdr, v,
-				vm_may_operate(v, c) == VMERR_OK) == -1)
+			    send_info(peer, hdr, v, c, since) == -1)
 				return -1;
 	return 0;
+}
+
+void
+info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
+    int64_t since)
+{
+	struct peer *control = p->children[CHILD_CONTROL].peer;
+	const struct cred *c = conn_cred(p, hdr->conn);
+	enum vmerr e = VMERR_OK;
+	struct vm *v;
+	int rc = 0;
+
+	if (control == NULL)
+		return;
+	if (name == NULL)
+		rc = send_all(control, *hdr, c, since);
+	else if ((v = vm_find(p, name)) == NULL)
+		e = VMERR_NOTFOUND;
+	else
+		rc = send_info(control, *hdr, v, c, since);
+	if (rc == -1)
+		e = VMERR_FAILED;
+	answer_fail(p, hdr, END_DATA, e, "%s", vmerr_text(e));
 }
 
 int
 parent_get_info_vm_request(struct peer *peer, struct msg *m)
 {
 	struct parent *p = parent_of(peer);
-	const struct cred *c;
 	struct vmop_id op;
-	struct vm *v = NULL;
-	enum vmerr e = VMERR_OK;
-	int rc = 0;
+	const char *name;
 
-	if ((c = request_cred(peer, m)) == NULL)
+	if (request_cred(peer, m) == NULL)
 		return 0;
 	memset(&op, 0, sizeof(op));
 	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1) {
@@ -136,16 +160,11 @@ parent_get_info_vm_request(struct peer *peer, struct msg *m)
 		vmop_id_fini(&op);
 		return 0;
 	}
-	if (op.name == NULL || op.name[0] == '\0')
-		rc = send_all(peer, m->hdr, c);
-	else if ((v = vm_find(p, op.name)) == NULL)
-		e = VMERR_NOTFOUND;
-	else
-		rc = send_info(peer, m->hdr, v,
-		    vm_may_operate(v, c) == VMERR_OK);
-	if (rc == -1)
-		e = VMERR_FAILED;
-	answer_fail(p, &m->hdr, END_DATA, e, "%s", vmerr_text(e));
+	name = op.name == NULL || op.name[0] == '\0' ? NULL : op.name;
+	if (!(op.flags & VMOP_DEVICES))
+		info_answer(p, &m->hdr, name, 0);
+	else if (listing_begin(p, &m->hdr, name) == -1)
+		answer_fail(p, &m->hdr, END_DATA, VMERR_FAILED, "no memory");
 	vmop_id_fini(&op);
 	return 0;
 }

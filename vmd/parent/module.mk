@@ -6,6 +6,7 @@ PARENT_SRCS = \
 	vmd/parent/console.c \
 	vmd/parent/cred.c \
 	vmd/parent/ctl.c \
+	vmd/parent/devstats.c \
 	vmd/parent/disks.c \
 	vmd/parent/files.c \
 	vmd/parent/fuse.c \
@@ -111,6 +112,10 @@ PARENT_TEST_SRCS = \
 UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
 parent_badpeer_test_LIBS = -lbsd -levent_core
+
+UNIT += parent_devstats_test
+parent_devstats_test_SRCS = $(PARENT_TEST_SRCS)
+parent_devstats_test_LIBS = -lbsd -levent_core
 
 UNIT += parent_disks_test
 parent_disks_test_SRCS = $(PARENT_TEST_SRCS)

@@ -60,6 +60,8 @@ static const struct msg_handler parent_msgs[] = {
 	  parent_pause_vm_response },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VMM,
 	  parent_pause_vm_response },
+	{ IMSG_VMDOP_DEVICES_RESPONSE, ROLE_VMM,
+	  parent_devices_response },
 	{ IMSG_VMDOP_VM_PAUSED,	ROLE_VMM,	parent_vm_paused },
 };
 /* clang-format on */
@@ -130,6 +132,7 @@ parent_setup(struct parent *p, const struct parent_args *a)
 	TAILQ_INIT(&p->vms);
 	TAILQ_INIT(&p->conns);
 	TAILQ_INIT(&p->requests);
+	TAILQ_INIT(&p->listings);
 	TAILQ_INIT(&p->procs);
 	for (i = 0; i < NCHILDREN; i++) {
 		p->children[i].parent = p;
@@ -160,6 +163,7 @@ parent_fini(struct parent *p)
 	struct vm *v;
 	size_t i;
 
+	listings_drop(p, 0);
 	while ((r = TAILQ_FIRST(&p->requests)) != NULL)
 		request_free(p, r);
 	while ((v = TAILQ_FIRST(&p->vms)) != NULL)

@@ -61,6 +61,7 @@ struct request {
 	int at_vmm; /* vmm has it and will answer */
 };
 TAILQ_HEAD(requests, request);
+TAILQ_HEAD(listings, listing); /* devstats.c */
 
 /* A process that is not a child of the parent, or not for long. */
 struct proc {
@@ -93,6 +94,7 @@ struct parent {
 	struct conns conns;
 	size_t nconns;
 	struct requests requests;
+	struct listings listings;
 	struct procs procs;
 	size_t nprocs;
 	LIST_HEAD(, helper) helpers; /* helper.c */
@@ -231,6 +233,29 @@ int reload(struct parent *p, char *why, size_t len);
 /* Answer those who wait for a `reset' if it is complete. */
 void reset_check(struct parent *p);
 
+/* --- info.c ------------------------------------------------------------ */
+
+/*
+ * Send what `status' shows of all VMs, or of the one called `name', and the
+ * end of the list.  With devices, if `since' is not 0: their numbers if they
+ * came after that time.
+ */
+void info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
+    int64_t since);
+
+/* --- devstats.c -------------------------------------------------------- */
+
+/*
+ * Ask for the numbers of devices and call info_answer(): at most a second
+ * later, also when a guest's process does not answer.  0, or -1 with errno.
+ */
+int listing_begin(struct parent *p, const struct msg_hdr *hdr,
+    const char *name);
+/* Forget those of a connection (0: all connections). */
+void listings_drop(struct parent *p, uint64_t conn);
+/* The devices of a run, with numbers that came after `since'; 0: no run. */
+int vm_devices(struct vm *v, int64_t since, struct dev_list *l);
+
 /* --- audit.c ----------------------------------------------------------- */
 
 /* Processes for `vmctl audit': one more, or a report of one that is known. */
@@ -259,6 +284,7 @@ msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
 msg_fn parent_terminate_vm_event;			    /* stop.c */
 msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
 msg_fn parent_get_info_vm_request;		  /* info.c */
+msg_fn parent_devices_response;			  /* devstats.c */
 msg_fn parent_host_request, parent_host_response; /* info.c */
 msg_fn parent_console_request, parent_break;	  /* console.c */
 msg_fn parent_ready, parent_proc_report;	  /* audit.c */

@@ -160,6 +160,7 @@ requests_drop(struct parent *p, uint64_t conn)
 {
 	struct request *r, *next;
 
+	listings_drop(p, conn);
 	TAILQ_FOREACH_SAFE(r, &p->requests, entry, next) {
 		if (conn != 0 && r->hdr.conn != conn)
 			continue;

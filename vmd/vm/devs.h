@@ -11,6 +11,7 @@
  * that vmm hands over, again after each death.  Main thread.
  */
 
+struct dev_list;
 struct devs;
 struct vm_spec;
 
@@ -45,6 +46,9 @@ int devs_channel(struct devs *ds, struct msg *m);
  * Put the devices, which are ready, into the machine.  0, or -1 with errno.
  */
 int devs_plug(struct devs *ds, const struct virtio_host *h);
+
+/* What they have counted, and how large they are.  `ds' may be NULL. */
+void devs_stats(const struct devs *ds, struct dev_list *l);
 
 /* vcpus are paused: hold the devices as well, and let them go. */
 void devs_pause(struct devs *ds);

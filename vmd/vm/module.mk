@@ -7,6 +7,7 @@ VM_SRCS = \
 	vmd/vm/devs.c \
 	vmd/vm/devs_guest.c \
 	vmd/vm/devs_say.c \
+	vmd/vm/devs_stats.c \
 	vmd/vm/machine.c \
 	vmd/vm/main.c \
 	vmd/vm/nores.c \
@@ -49,6 +50,7 @@ $(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf
 
 # Their other end, with a transport and devices of the test.
 DEVS_TEST_SRCS = vmd/vm/devs.c vmd/vm/devs_guest.c vmd/vm/devs_say.c \
+	vmd/vm/devs_stats.c \
 	proc/peer.c lib/virtio/page.c lib/virtio/vq_inflight.c lib/util/fdlist.c \
 	lib/util/gmem.c lib/util/log.c $(IMSG_SRCS) $(PROTO_SRCS)
 UNIT += devs_test devs_hostile_test

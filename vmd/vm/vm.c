@@ -21,6 +21,7 @@
 #include <bsd/unistd.h>
 
 #include "lib/proto/vminfo.h"
+#include "lib/proto/devstat.h"
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "lib/util/slim.h"
@@ -372,6 +373,23 @@ vm_break(struct peer *p, struct msg *m)
 }
 
 static int
+vm_devices(struct peer *p, struct msg *m)
+{
+	struct vm *vm = peer_arg(p);
+	struct dev_list l;
+	struct ibuf *b;
+
+	if (skip_id(m, NULL, NULL) == -1)
+		return -1;
+	devs_stats(vm->devs, &l);
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
+	    dev_list_put(b, &l) == -1)
+		fatal("no memory for an answer");
+	peer_send(p, IMSG_VMDOP_DEVICES_RESPONSE, m->hdr, b, NULL, 0);
+	return 0;
+}
+
+static int
 vm_verbose(struct peer *p, struct msg *m)
 {
 	uint32_t level;
@@ -391,6 +409,7 @@ static const struct msg_handler vm_msgs[] = {
 	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_VMM, vm_unpause },
 	{ IMSG_CTL_CONSOLE_REQUEST, ROLE_VMM, vm_console_request },
 	{ IMSG_CTL_BREAK, ROLE_VMM, vm_break },
+	{ IMSG_VMDOP_DEVICES_REQUEST, ROLE_VMM, vm_devices },
 	{ IMSG_CTL_VERBOSE, ROLE_VMM, vm_verbose },
 };
 

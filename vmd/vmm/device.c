@@ -226,6 +226,8 @@ device_launch(struct device *d, uint32_t flags)
 	if (watch(d, &up[0]) == -1 || send_start(d) == -1 ||
 	    send_vm(d, &vm[0], flags) == -1)
 		goto fail;
+	if (flags & DEVF_REPLACED)
+		d->replaced++;
 	return 0;
 fail:
 	saved_errno = errno;

@@ -244,6 +244,17 @@ guest_exit(struct peer *p, struct msg *m)
 
 /* --- orders ------------------------------------------------------------ */
 
+struct order *
+order_find(struct guest *g, const struct msg *m)
+{
+	struct order *o;
+
+	TAILQ_FOREACH(o, &g->orders, entry)
+		if (o->hdr.reqid == m->hdr.reqid && o->answer == m->type)
+			return o;
+	return NULL;
+}
+
 void
 order_free(struct guest *g, struct order *o)
 {
@@ -285,11 +296,8 @@ guest_answer(struct peer *p, struct msg *m)
 {
 	struct guest *g = peer_arg(p);
 	struct vmop_result r;
-	struct order *o;
+	struct order *o = order_find(g, m);
 
-	TAILQ_FOREACH(o, &g->orders, entry)
-		if (o->hdr.reqid == m->hdr.reqid && o->answer == m->type)
-			break;
 	if (o == NULL || get_result(m, &r) == -1)
 		return -1;
 	sign(g, &r);
@@ -347,6 +355,7 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
 	{ IMSG_CTL_CONSOLE_RESPONSE,	ROLE_VM, guest_answer },
+	{ IMSG_VMDOP_DEVICES_RESPONSE,	ROLE_VM, guest_devices },
 	{ IMSG_VMDOP_DEVICE_FAILED,	ROLE_VM, guest_device_failed },
 	{ IMSG_CTL_BREAK_RESPONSE,	ROLE_VM, guest_answer },
 };

@@ -5,6 +5,7 @@ VMMROLE_SRCS = \
 	vmd/vmm/guest.c \
 	vmd/vmm/launch.c \
 	vmd/vmm/probe.c \
+	vmd/vmm/stats.c \
 	vmd/vmm/vmm.c
 
 VMMROLE_TEST_SRCS = \

@@ -117,6 +117,8 @@ answer_type(uint32_t type)
 		return IMSG_VMDOP_PAUSE_VM_RESPONSE;
 	case IMSG_VMDOP_UNPAUSE_VM:
 		return IMSG_VMDOP_UNPAUSE_VM_RESPONSE;
+	case IMSG_VMDOP_DEVICES_REQUEST:
+		return IMSG_VMDOP_DEVICES_RESPONSE;
 	case IMSG_CTL_BREAK:
 		return IMSG_CTL_BREAK_RESPONSE;
 	case IMSG_CTL_CONSOLE_REQUEST:
@@ -160,6 +162,8 @@ vmm_order(struct peer *p, struct msg *m)
 	else if (m->type == IMSG_VMDOP_UNPAUSE_VM && devices_retry(g) == -1)
 		peer_fail(p, m, type, VMERR_GUEST,
 		    "a device cannot be started again: %s", strerror(errno));
+	else if (m->type == IMSG_VMDOP_DEVICES_REQUEST)
+		guest_ask_devices(g, m, &v);
 	else
 		guest_order(g, m, &v, type);
 	vmop_id_fini(&v);
@@ -225,6 +229,7 @@ const struct msg_handler vmm_msgs[] = {
 	{ IMSG_VMDOP_PAUSE_VM,		ROLE_PARENT, vmm_order },
 	{ IMSG_VMDOP_UNPAUSE_VM,	ROLE_PARENT, vmm_order },
 	{ IMSG_CTL_CONSOLE_REQUEST,	ROLE_PARENT, vmm_order },
+	{ IMSG_VMDOP_DEVICES_REQUEST,	ROLE_PARENT, vmm_order },
 	{ IMSG_CTL_BREAK,		ROLE_PARENT, vmm_order },
 	{ IMSG_CTL_VERBOSE,		ROLE_PARENT, vmm_verbose },
 	{ IMSG_CTL_SHUTDOWN,		ROLE_PARENT, vmm_shutdown },

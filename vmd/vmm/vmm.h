@@ -54,6 +54,7 @@ struct device {
 	struct event *ended;
 	uint32_t own;		       /* its own report; 0: none yet */
 	int failed;		       /* the vm process has given it up */
+	uint32_t replaced;	       /* how often, in this run */
 	int left;		       /* ended in order, and is not replaced */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
@@ -130,6 +131,8 @@ void guest_stop(struct guest *g);
 /* Pass an order on; `m' is answered in every case, once. */
 void guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
     uint32_t answer);
+/* The order that `m' answers, or NULL. */
+struct order *order_find(struct guest *g, const struct msg *m);
 void order_free(struct guest *g, struct order *o);
 /* Callbacks of its peer and timer. */
 void guest_closed(struct peer *p, const char *why);
@@ -172,6 +175,12 @@ void device_ended(int fd, short ev, void *arg);
 void device_failed(struct device *d, const char *why);
 /* Start those again that had died too often.  0, or -1 with errno. */
 int devices_retry(struct guest *g);
+
+/* --- stats.c --- */
+/* IMSG_VMDOP_DEVICES_REQUEST: as guest_order(), but one at a time. */
+void guest_ask_devices(struct guest *g, struct msg *m, const struct vmop_id *v);
+/* Its answer: a msg_handler. */
+int guest_devices(struct peer *p, struct msg *m);
 
 /* --- probe.c --- */
 /* Run the probe guest; its result goes to the parent. */
