@@ -257,8 +257,8 @@ kicked(struct io_op *op, int res)
 	if (res < 0)
 		fatalx("kick: %s", strerror(-res));
 	/* The ring tells of each kick; nobody looks at their number. */
-	if (!io_is_ring(q->dev->io) &&
-	    read(q->kick, &n, sizeof(n)) == -1 && errno != EAGAIN)
+	if (!io_is_ring(q->dev->io) && read(q->kick, &n, sizeof(n)) == -1 &&
+	    errno != EAGAIN)
 		fatal("kick");
 	work(q->dev, q);
 }
