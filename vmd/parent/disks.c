@@ -50,6 +50,15 @@ struct chain {
 static void next_disk(struct chain *c);
 static void open_layer(struct chain *c);
 
+/* Unlocked at once: the process that reads it may not be gone yet. */
+static void
+close_layer(int *fd)
+{
+	if (*fd != -1)
+		image_unlock(*fd);
+	fd_close(fd);
+}
+
 static void
 chain_free(struct chain *c)
 {
@@ -58,7 +67,7 @@ chain_free(struct chain *c)
 	image_cancel(c->imaging);
 	if (c->again != NULL)
 		event_free(c->again);
-	fd_close(&c->fd);
+	close_layer(&c->fd);
 	free(c->path);
 	free(c);
 }
@@ -78,7 +87,7 @@ give_up(struct chain *c)
 
 	for (i = 0; i < VM_MAX_LAYERS; i++) {
 		fd = fdlist_take(&c->vm->fds, FD_DISK, c->disk, i);
-		fd_close(&fd);
+		close_layer(&fd);
 	}
 	disk(c)->qcow2 = 0;
 	chain_free(c);
@@ -310,7 +319,7 @@ static void lock_again(int fd, short ev, void *arg);
 
 /*
  * Who has the lock may be about to let go: a program that looks at images,
- * or the process of a disk whose VM has ended.  1 if we try again.
+ * or the processes of a VM that ended with its vmm.  1 if we try again.
  */
 static int
 wait_for_lock(struct chain *c)

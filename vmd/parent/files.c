@@ -182,6 +182,25 @@ vm_close_files(struct vm *v)
 	v->fds.n = n;
 }
 
+/*
+ * The ring of a device process has had its files registered, and the kernel
+ * lets go of them some time after the process was reaped: when its I/O is
+ * over, but not yet the lock of the open file.
+ */
+void
+vm_release_files(struct vm *v)
+{
+	const struct fdent *e;
+	size_t i;
+
+	for (i = 0; i < v->fds.n; i++) {
+		e = &v->fds.ents[i];
+		if (!v->lost && (e->kind == FD_DISK || e->kind == FD_CDROM))
+			image_unlock(e->fd);
+	}
+	fdlist_close(&v->fds);
+}
+
 static int
 same_path(const char *a, const char *b)
 {
@@ -213,7 +232,7 @@ vm_keep_disks(struct vm *v, struct vm_spec *next)
 	uint32_t i;
 
 	if (v->run == NULL || !same_disks(v->run, next)) {
-		fdlist_close(&v->fds);
+		vm_release_files(v);
 		return;
 	}
 	for (i = 0; i < next->ndisks; i++) {

@@ -43,5 +43,7 @@ const char *image_unfit(const struct vm *v, int fd);
  * `v' is on whose behalf.
  */
 const char *image_lock(const struct vm *v, int fd, int writable);
+/* Let go of it, whoever has a duplicate. */
+void image_unlock(int fd);
 
 #endif

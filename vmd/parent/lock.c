@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/util/log.h"
 #include "vmd/parent/image.h"
 #include "vmd/parent/parent.h"
 
@@ -116,4 +117,13 @@ image_lock(const struct vm *v, int fd, int writable)
 		return holder(v, fd);
 	snprintf(text, sizeof(text), "cannot be locked: %s", strerror(errno));
 	return text;
+}
+
+void
+image_unlock(int fd)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == -1)
+		log_warn("unlock");
 }

@@ -153,7 +153,7 @@ settle(struct vm *v)
 	struct parent *p = v->parent;
 
 	vm_tty_close(v);
-	fdlist_close(&v->fds);
+	vm_release_files(v);
 	vm_spec_free(v->run);
 	v->run = NULL;
 	v->run_uid = 0;
@@ -253,8 +253,10 @@ vm_all_lost(struct parent *p, const char *text)
 	struct vm *v, *next;
 
 	TAILQ_FOREACH_SAFE(v, &p->vms, entry, next)
-		if (v->launched)
+		if (v->launched) {
+			v->lost = 1;
 			vm_ended(v, VMEXIT_FAILED, text);
+		}
 }
 
 int

@@ -31,6 +31,7 @@ struct vm {
 	enum vm_state state; /* vm_event() is the only writer */
 	uint64_t generation; /* of the current launch, 0: none */
 	int launched;	     /* vmm was told of this generation */
+	int lost;	     /* vmm went first: who knows what still runs */
 	int asked;	     /* to stop, by a person or the daemon */
 	int doomed;	     /* by `reset': forgotten when it ends */
 	int32_t pid;
