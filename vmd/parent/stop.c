@@ -10,6 +10,7 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "vmd/parent/files.h"
+#include "vmd/parent/image.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -225,6 +226,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	vm_timer_clear(v);
 	open_cancel(v->opening);
 	v->opening = NULL;
+	image_lock_over(&v->retry);
 	vm_disks_cancel(v);
 	free(v->exit_text);
 	v->exit_text = NULL;
