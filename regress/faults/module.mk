@@ -1,1 +1,2 @@
 HOST_TESTS += regress/faults/faults.py
+HOST_TESTS += regress/faults/disk.py

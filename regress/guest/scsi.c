@@ -4,147 +4,45 @@
  * "block n " and is full of (uint8_t)n.  Words on the command line: `empty',
  * there is to be no medium; `again', then read it once more when told.
  */
-#include "guest.h"
+#include "virtio.h"
 
-#define SLOT	 2
-#define DATA	 0x1000000ULL /* memory that nobody else has */
-#define RING	 0x4000	      /* bytes for each queue */
-#define REQ	 (DATA + 0x20000)
-#define RESP	 (DATA + 0x21000)
-#define BUF	 (DATA + 0x30000)
-#define QUEUES	 3
-#define SIZE	 8
-#define BLOCK	 2048
-#define CHUNK	 16 /* blocks */
+#define SLOT   2
+#define DATA   0x1000000ULL /* memory that nobody else has */
+#define REQ    (DATA + 0x20000)
+#define RESP   (DATA + 0x21000)
+#define BUF    (DATA + 0x30000)
+#define QUEUES 3
+#define SIZE   8
+#define BLOCK  2048
+#define CHUNK  16 /* blocks */
 
-#define DEADLINE (PM_HZ * 10)
-
-static uint64_t common, notify, config;
-static uint32_t multiplier;
-static uint64_t kick[QUEUES];
-static uint16_t offered[QUEUES];
-
-static uint32_t
-conf(unsigned int reg)
-{
-	outl(0xcf8, 1U << 31 | SLOT << 11 | (reg & 0xfc));
-	return inl(0xcfc);
-}
-
-static uint8_t
-conf8(unsigned int reg)
-{
-	return (uint8_t)(conf(reg) >> 8 * (reg & 3));
-}
-
-static uint8_t
-load8(uint64_t a)
-{
-	return *(volatile uint8_t *)a;
-}
-
-static uint16_t
-load16(uint64_t a)
-{
-	return *(volatile uint16_t *)a;
-}
-
-static void
-store8(uint64_t a, uint8_t v)
-{
-	*(volatile uint8_t *)a = v;
-}
-
-static void
-store16(uint64_t a, uint16_t v)
-{
-	*(volatile uint16_t *)a = v;
-}
-
-static void
-store64(uint64_t a, uint64_t v)
-{
-	*(volatile uint64_t *)a = v;
-}
-
-static void
-find(void)
-{
-	unsigned int cap, type;
-	uint64_t bar0 = conf(0x10) & ~15U;
-
-	for (cap = conf8(0x34); cap != 0; cap = conf8(cap + 1)) {
-		if (conf8(cap) != 9)
-			continue;
-		type = conf8(cap + 3);
-		if (type == 1)
-			common = bar0 + conf(cap + 8);
-		else if (type == 2) {
-			notify = bar0 + conf(cap + 8);
-			multiplier = conf(cap + 16);
-		} else if (type == 4)
-			config = bar0 + conf(cap + 8);
-	}
-}
-
-static uint64_t
-ring(unsigned int q)
-{
-	return DATA + RING * q;
-}
+static struct vdev dev;
+static struct vq queues[QUEUES];
 
 static void
 start(void)
 {
 	unsigned int q;
 
-	store8(common + 20, 0);
-	while (load8(common + 20) != 0)
-		;
-	store8(common + 20, 1);
-	store8(common + 20, 3);
-	store32(common + 8, 1);
-	store32(common + 12, 1); /* VERSION_1 */
-	store8(common + 20, 11);
-	check(load8(common + 20) == 11, "features");
-	memset((void *)DATA, 0, RING * QUEUES);
-	for (q = 0; q < QUEUES; q++) {
-		store16(common + 22, (uint16_t)q);
-		store16(common + 24, SIZE);
-		store64(common + 32, ring(q));
-		store64(common + 40, ring(q) + 0x1000);
-		store64(common + 48, ring(q) + 0x2000);
-		kick[q] = notify + load16(common + 30) * multiplier;
-		store16(common + 28, 1);
-		offered[q] = 0;
-	}
-	store8(common + 20, 15);
+	check(virtio_begin(&dev, 0), "features");
+	for (q = 0; q < QUEUES; q++)
+		virtio_queue(&queues[q], &dev, q, SIZE, DATA + VIRTIO_RING * q,
+		    VIRTIO_NOMSI);
+	virtio_go(&dev);
 }
 
 static void
 desc(unsigned int q, unsigned int i, uint64_t addr, uint32_t len, int flags)
 {
-	store64(ring(q) + 16 * i, addr);
-	store32(ring(q) + 16 * i + 8, len);
-	store16(ring(q) + 16 * i + 12, (uint16_t)flags);
-	store16(ring(q) + 16 * i + 14, (uint16_t)(i + 1));
+	vq_desc(queues[q].desc, i, addr, len, flags);
 }
 
 /* The chain at descriptor 0: the length in the used ring, or -1. */
 static int
 go(unsigned int q)
 {
-	uint64_t avail = ring(q) + 0x1000, used = ring(q) + 0x2000;
-	uint32_t from = pm_now();
-	unsigned int i = offered[q] % SIZE;
-
-	store16(avail + 4 + 2 * i, 0);
-	store16(avail + 2, ++offered[q]);
-	store16(kick[q], (uint16_t)q);
-	while (load16(used + 2) != offered[q])
-		if (pm_since(from) > DEADLINE)
-			return -1;
-	return (int)load32(used + 4 + 8 * i + 4);
+	vq_offer(&queues[q], 0);
+	return (int)vq_wait(&queues[q]);
 }
 
 /* The command at REQ + 19, with `len' bytes to come: -1, or how many did. */
@@ -273,17 +171,15 @@ guest_main(const struct start_info *si)
 	const char *line = si->cmdline == 0 ? "" : (const char *)si->cmdline;
 	uint32_t blocks;
 
-	check(conf(0) == 0x10481af4, "ids");
-	find();
-	check(common != 0 && notify != 0 && config != 0, "structures");
-	check(load32(config) == 1 && load32(config + 4) == 17 &&
-		load32(config + 20) == 96 && load32(config + 24) == 32,
+	check(virtio_find(&dev, SLOT, 0) && dev.config != 0, "structures");
+	check(pci_conf(&dev, 0) == 0x10481af4, "ids");
+	check(load32(dev.config) == 1 && load32(dev.config + 4) == 17 &&
+		load32(dev.config + 20) == 96 && load32(dev.config + 24) == 32,
 	    "configuration");
 	start();
 	/* A buffer for events, which never come. */
 	desc(1, 0, DATA + 0x22000, 16, 2);
-	store16(ring(1) + 0x1002, 1);
-	store16(kick[1], 1);
+	vq_offer(&queues[1], 0);
 	probe();
 	cdb(0x00, 0, 0);
 	command(0, 0);

@@ -3,7 +3,7 @@
  * capabilities, then reset, features, a queue, and interrupts in all the
  * ways there are.
  */
-#include "guest.h"
+#include "virtio.h"
 
 #define SLOT	   1
 #define DATA	   0x1000000ULL /* memory that nobody else has */
@@ -18,66 +18,9 @@
 
 #define DEADLINE   (PM_HZ * 3) /* three seconds */
 
-static uint64_t common, isr, notify, msix;
-static unsigned int msix_cap, cfg_cap;
+static struct vdev dev = { .slot = SLOT };
+static struct vq queue;
 static volatile unsigned int msis, lines;
-static uint16_t offered;
-
-static void
-address(unsigned int reg)
-{
-	outl(0xcf8, 1U << 31 | SLOT << 11 | (reg & 0xfc));
-}
-
-static uint32_t
-conf(unsigned int reg)
-{
-	address(reg);
-	return inl(0xcfc);
-}
-
-static void
-conf_set(unsigned int reg, uint32_t v)
-{
-	address(reg);
-	outl(0xcfc, v);
-}
-
-static uint8_t
-conf8(unsigned int reg)
-{
-	return (uint8_t)(conf(reg) >> 8 * (reg & 3));
-}
-
-static void
-store8(uint64_t a, uint8_t v)
-{
-	*(volatile uint8_t *)a = v;
-}
-
-static void
-store16(uint64_t a, uint16_t v)
-{
-	*(volatile uint16_t *)a = v;
-}
-
-static uint8_t
-load8(uint64_t a)
-{
-	return *(volatile uint8_t *)a;
-}
-
-static uint16_t
-load16(uint64_t a)
-{
-	return *(volatile uint16_t *)a;
-}
-
-static void
-store64(uint64_t a, uint64_t v)
-{
-	*(volatile uint64_t *)a = v;
-}
 
 static void __attribute__((interrupt)) on_msi(struct frame *f)
 {
@@ -89,90 +32,34 @@ static void __attribute__((interrupt)) on_line(struct frame *f)
 {
 	lines++;
 	/* Reading it takes the cause away. */
-	(void)load8(isr);
+	(void)load8(dev.isr);
 	lapic_eoi();
 }
 
-static void
-find(void)
-{
-	unsigned int cap, type;
-	uint64_t bar0 = conf(0x10) & ~15U;
-
-	msix = conf(0x14) & ~15U;
-	for (cap = conf8(0x34); cap != 0; cap = conf8(cap + 1)) {
-		if (conf8(cap) == 0x11)
-			msix_cap = cap;
-		if (conf8(cap) != 9)
-			continue;
-		type = conf8(cap + 3);
-		if (type == 1)
-			common = bar0 + conf(cap + 8);
-		else if (type == 2)
-			notify = bar0 + conf(cap + 8);
-		else if (type == 3)
-			isr = bar0 + conf(cap + 8);
-		else if (type == 5)
-			cfg_cap = cap;
-	}
-}
-
-static uint8_t
-status(void)
-{
-	return load8(common + 20);
-}
-
-static void
-set_status(uint8_t v)
-{
-	store8(common + 20, v);
-}
-
-/* Everything up to DRIVER_OK; vectors as given. */
+/* Everything up to DRIVER_OK; vector as given. */
 static void
 start(uint16_t vector)
 {
-	memset((void *)DESC, 0, 0x3000);
-	offered = 0;
-	set_status(0);
-	set_status(1);
-	set_status(3);
-	store32(common + 8, 1);
-	store32(common + 12, 1); /* VERSION_1 */
-	set_status(11);
-	store16(common + 22, 0);
-	store16(common + 24, SIZE);
-	store16(common + 26, vector);
-	store32(common + 32, DESC);
-	store32(common + 36, 0);
-	store64(common + 40, AVAIL);
-	store64(common + 48, USED);
-	store16(common + 28, 1);
-	set_status(15);
+	virtio_begin(&dev, 0);
+	virtio_queue(&queue, &dev, 0, SIZE, DATA, vector);
+	virtio_go(&dev);
 }
 
 static void
 offer(uint32_t len)
 {
-	unsigned int i = offered % SIZE;
+	unsigned int i = queue.offered % SIZE;
 
-	store64(DESC + 16 * i, BUF);
-	store32(DESC + 16 * i + 8, len);
-	store32(DESC + 16 * i + 12, 2); /* WRITE */
-	store16(AVAIL + 4 + 2 * i, (uint16_t)i);
-	store16(AVAIL + 2, ++offered);
-	store16(notify, 0);
+	vq_desc(DESC, i, BUF, len, VQ_WRITE);
+	vq_offer(&queue, (uint16_t)i);
 }
 
 /* Wait for the device to have used all, without interrupts. */
 static int
 used(void)
 {
-	uint32_t from = pm_now();
-
-	while (load16(USED + 2) != offered)
-		if (pm_since(from) > DEADLINE)
+	while (queue.seen != queue.offered)
+		if (vq_wait(&queue) == -1)
 			return 0;
 	return 1;
 }
@@ -207,18 +94,6 @@ ticking(void)
 	pic_unmask(0);
 }
 
-static void
-vector_set(unsigned int n, int masked)
-{
-	uint64_t e = msix + 16 * n;
-
-	store32(e + 12, 1);
-	store32(e, 0xfee00000);
-	store32(e + 4, 0);
-	store32(e + 8, MSI_VECTOR);
-	store32(e + 12, masked ? 1 : 0);
-}
-
 static int
 random_bytes(void)
 {
@@ -234,26 +109,27 @@ random_bytes(void)
 static void
 discovery(void)
 {
-	uint64_t ids = conf(0);
+	uint64_t ids = pci_conf(&dev, 0);
 
-	check(ids == 0x10441af4 && (conf(8) & 0xff) == 1, "ids");
-	find();
-	check(common != 0 && notify != 0 && isr != 0 && msix != 0 &&
-		msix_cap != 0 && cfg_cap != 0,
+	check(ids == 0x10441af4 && (pci_conf(&dev, 8) & 0xff) == 1, "ids");
+	check(virtio_find(&dev, SLOT, 0), "found");
+	check(dev.common != 0 && dev.notify != 0 && dev.isr != 0 &&
+		dev.msix != 0 && dev.msix_cap != 0 && dev.cfg_cap != 0,
 	    "structures");
-	check(load16(common + 18) == 1, "one queue");
-	store32(common, 1);
-	check((load32(common + 4) & 1) == 1, "VERSION_1 is offered");
-	set_status(1);
-	set_status(3);
-	set_status(11);
-	check(status() == 3, "it must be agreed on");
-	set_status(0);
-	check(status() == 0, "reset");
+	check(load16(dev.common + 18) == 1, "one queue");
+	store32(dev.common, 1);
+	check((load32(dev.common + 4) & 1) == 1, "VERSION_1 is offered");
+	virtio_set_status(&dev, 1);
+	virtio_set_status(&dev, 3);
+	virtio_set_status(&dev, 11);
+	check(virtio_status(&dev) == 3, "it must be agreed on");
+	virtio_set_status(&dev, 0);
+	check(virtio_status(&dev) == 0, "reset");
 	start(0xffff);
-	check(status() == 15, "running");
-	store64(common + 32, 0x1234560);
-	check(load32(common + 32) == (uint32_t)DESC, "no change when running");
+	check(virtio_status(&dev) == 15, "running");
+	store64(dev.common + 32, 0x1234560);
+	check(load32(dev.common + 32) == (uint32_t)DESC,
+	    "no change when running");
 }
 
 static void
@@ -266,54 +142,54 @@ polled(void)
 	offer(200000);
 	check(used() && load32(USED + 16) == 65536, "at most 64 KiB at once");
 	/* The kernel takes 2 bytes only: this is the slow path. */
-	offered++;
+	queue.offered++;
 	store64(DESC + 32, BUF);
 	store32(DESC + 40, 16);
 	store32(DESC + 44, 2);
 	store16(AVAIL + 8, 2);
-	store16(AVAIL + 2, offered);
-	store32(notify, 0);
+	store16(AVAIL + 2, queue.offered);
+	store32(dev.notify, 0);
 	check(used() && load32(USED + 24) == 16, "kick of another width");
-	check((load8(isr) & 1) == 1 && load8(isr) == 0, "ISR clears");
+	check((load8(dev.isr) & 1) == 1 && load8(dev.isr) == 0, "ISR clears");
 }
 
 static void
 by_msi(void)
 {
-	uint32_t control = conf(msix_cap);
+	uint32_t control = pci_conf(&dev, dev.msix_cap);
 
-	vector_set(0, 0);
-	vector_set(1, 0);
-	conf_set(msix_cap, control | 1U << 31);
+	virtio_vector(&dev, 0, MSI_VECTOR, 0);
+	virtio_vector(&dev, 1, MSI_VECTOR, 0);
+	pci_conf_set(&dev, dev.msix_cap, control | 1U << 31);
 	start(1);
-	check(load16(common + 26) == 1, "vector");
+	check(load16(dev.common + 26) == 1, "vector");
 	offer(32);
 	check(wait_for(&msis, 1), "MSI-X interrupt");
-	check((load8(isr) & 1) == 0, "no ISR with MSI-X");
-	vector_set(1, 1);
+	check((load8(dev.isr) & 1) == 0, "no ISR with MSI-X");
+	virtio_vector(&dev, 1, MSI_VECTOR, 1);
 	offer(32);
 	check(used(), "masked");
-	check(msis == 1 && (load32(msix + 0x800) & 2) != 0, "pending");
+	check(msis == 1 && (load32(dev.msix + 0x800) & 2) != 0, "pending");
 	offer(32);
 	check(used() && msis == 1, "and again");
-	vector_set(1, 0);
+	virtio_vector(&dev, 1, MSI_VECTOR, 0);
 	check(wait_for(&msis, 2), "one interrupt when unmasked");
-	check(load32(msix + 0x800) == 0, "nothing pending");
-	conf_set(msix_cap, control | 3U << 30);
+	check(load32(dev.msix + 0x800) == 0, "nothing pending");
+	pci_conf_set(&dev, dev.msix_cap, control | 3U << 30);
 	offer(32);
-	check(used() && msis == 2 && (load32(msix + 0x800) & 2) != 0,
+	check(used() && msis == 2 && (load32(dev.msix + 0x800) & 2) != 0,
 	    "all masked");
-	conf_set(msix_cap, control | 1U << 31);
+	pci_conf_set(&dev, dev.msix_cap, control | 1U << 31);
 	check(wait_for(&msis, 3), "and unmasked");
-	conf_set(msix_cap, control);
+	pci_conf_set(&dev, dev.msix_cap, control);
 }
 
 static void
 by_line(void)
 {
-	unsigned int pin = conf8(0x3c), i;
+	unsigned int pin = pci_conf8(&dev, 0x3c), i;
 
-	check(conf8(0x3d) == 1 && pin == 10, "interrupt line");
+	check(pci_conf8(&dev, 0x3d) == 1 && pin == 10, "interrupt line");
 	start(0xffff);
 	ioapic_route(pin, PIN_VECTOR, 1);
 	for (i = 1; i <= 3; i++) {
@@ -323,13 +199,13 @@ by_line(void)
 	}
 	check(i == 4, "three interrupts by line");
 	/* Disabled, it waits. */
-	conf_set(4, 0x406);
+	pci_conf_set(&dev, 4, 0x406);
 	offer(32);
 	check(used() && lines == 3, "line disabled");
-	check((conf(4) >> 16 & 8) != 0, "interrupt status");
-	conf_set(4, 0x006);
+	check((pci_conf(&dev, 4) >> 16 & 8) != 0, "interrupt status");
+	pci_conf_set(&dev, 4, 0x006);
 	check(wait_for(&lines, 4), "line enabled");
-	check((conf(4) >> 16 & 8) == 0, "no interrupt status");
+	check((pci_conf(&dev, 4) >> 16 & 8) == 0, "no interrupt status");
 	ioapic_mask(pin);
 }
 
@@ -338,7 +214,7 @@ static volatile unsigned int pics;
 static void __attribute__((interrupt)) on_pic(struct frame *f)
 {
 	pics++;
-	(void)load8(isr);
+	(void)load8(dev.isr);
 	pic_eoi(10);
 }
 
@@ -366,26 +242,29 @@ moves(void)
 	uint64_t to = 0xf1000000;
 
 	start(0xffff);
-	conf_set(0x10, 0xffffffff);
-	check((conf(0x10) & ~15U) == 0xffffc000, "size of BAR 0");
-	conf_set(0x10, (uint32_t)to);
-	check(load8(common + 20) == 0xff, "nobody at the old place");
-	find();
-	check(common - (common & 0xfff) == to && status() == 15,
+	pci_conf_set(&dev, 0x10, 0xffffffff);
+	check((pci_conf(&dev, 0x10) & ~15U) == 0xffffc000, "size of BAR 0");
+	pci_conf_set(&dev, 0x10, (uint32_t)to);
+	check(load8(dev.common + 20) == 0xff, "nobody at the old place");
+	check(virtio_find(&dev, SLOT, 0), "found");
+	check(dev.common - (dev.common & 0xfff) == to &&
+		virtio_status(&dev) == 15,
 	    "the device is at the new one");
+	queue.kick = dev.notify;
 	offer(64);
 	check(used() && load32(USED + 8) == 64, "and so is its kick");
-	conf_set(4, 0);
-	check(load8(common + 20) == 0xff, "not decoded");
-	conf_set(4, 6);
+	pci_conf_set(&dev, 4, 0);
+	check(load8(dev.common + 20) == 0xff, "not decoded");
+	pci_conf_set(&dev, 4, 6);
 	/* The window in configuration space. */
-	conf_set(cfg_cap + 4, 0);
-	conf_set(cfg_cap + 8, 20);
-	conf_set(cfg_cap + 12, 1);
-	check((conf(cfg_cap + 16) & 0xff) == 15, "status by capability");
-	address(cfg_cap + 16);
+	pci_conf_set(&dev, dev.cfg_cap + 4, 0);
+	pci_conf_set(&dev, dev.cfg_cap + 8, 20);
+	pci_conf_set(&dev, dev.cfg_cap + 12, 1);
+	check((pci_conf(&dev, dev.cfg_cap + 16) & 0xff) == 15,
+	    "status by capability");
+	outl(0xcf8, 1U << 31 | SLOT << 11 | (dev.cfg_cap + 16));
 	outb(0xcfc, 0);
-	check(status() == 0, "reset by capability");
+	check(virtio_status(&dev) == 0, "reset by capability");
 }
 
 static void
@@ -393,14 +272,13 @@ broken(void)
 {
 	start(0xffff);
 	store16(AVAIL + 2, 0x4000);
-	store16(notify, 0);
-	offered = 0;
+	store16(dev.notify, 0);
 	pm_wait_us(200000);
-	check((status() & 0x40) != 0, "a broken ring needs a reset");
-	check((load8(isr) & 2) != 0, "and says so");
+	check((virtio_status(&dev) & 0x40) != 0, "a broken ring needs a reset");
+	check((load8(dev.isr) & 2) != 0, "and says so");
 	start(0xffff);
 	offer(64);
-	check(status() == 15 && used(), "after which it works");
+	check(virtio_status(&dev) == 15 && used(), "after which it works");
 }
 
 void

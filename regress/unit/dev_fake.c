@@ -104,7 +104,8 @@ fake_activate(struct fake *f, unsigned int q, uint64_t features)
 	v->on = 1;
 	d->features = features;
 	d->active = 1;
-	if (vq_init(&v->vq, &c) == -1 || d->ops->activate(d) == -1)
+	if (vq_init(&v->vq, &c) == -1 ||
+	    (d->ops->activate != NULL && d->ops->activate(d) == -1))
 		die();
 }
 

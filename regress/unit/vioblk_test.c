@@ -365,25 +365,18 @@ static void
 write_cache(void **state)
 {
 	struct one *o = *state;
-	struct dev *d = &o->f.d;
 	unsigned int wce = offsetof(struct virtio_blk_config, wce);
 	uint8_t now;
 
 	virtio_page_read(&o->f.page.virtio, wce, &now, 1);
 	assert_int_equal(now, 1);
-	d->ops->config_write(d, wce, 1, 0);
-	virtio_page_read(&o->f.page.virtio, wce, &now, 1);
-	assert_int_equal(now, 0);
+	/* The vm process says so. */
+	now = 0;
+	virtio_page_write(&o->f.page.virtio, wce, &now, 1);
 	/* Each write is flushed now; it is one request to the guest. */
 	assert_int_equal(simple(o, VIRTIO_BLK_T_OUT, 7, 512, 0), 1);
 	assert_int_equal(status(o), VIRTIO_BLK_S_OK);
 	assert_int_equal(o->f.page.stats[DEVS_WRITES], 1);
-	/* Nothing else can be written. */
-	d->ops->config_write(d, 0, 4, 0);
-	d->ops->config_write(d, wce, 2, 1);
-	d->ops->config_write(d, wce - 1, 4, 1);
-	virtio_page_read(&o->f.page.virtio, wce, &now, 1);
-	assert_int_equal(now, 0);
 }
 
 static void

@@ -32,6 +32,7 @@
 #include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
+#include "lib/util/slim.h"
 #include "vmd/dev/chan.h"
 #include "vmd/dev/dev.h"
 
@@ -178,6 +179,33 @@ work(struct dev *d, struct dev_vq *q)
 		broken(d, q->n);
 }
 
+/* Has the guest or the kernel something for us? */
+static int
+found(void *arg)
+{
+	const struct dev *d = arg;
+	unsigned int i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->queues[i].awake && vq_waits(&d->queues[i].vq))
+			return 1;
+	return io_ready(d->io) != 0;
+}
+
+/* Does it pay to look for a while before we let the guest kick again? */
+static int
+look(struct dev *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->queues[i].awake)
+			break;
+	if (i == d->nqueues || !may_work(d) || io_ready(d->io) == -1)
+		return 0;
+	return spin_wait(&d->spin, found, d);
+}
+
 /*
  * After `n' operations have ended: look for more, or, if nothing moves, let
  * the guest kick again.  1 if there is nothing to do but wait.
@@ -188,6 +216,8 @@ rest(struct dev *d, int n)
 	unsigned int i;
 	int idle = 1;
 
+	if (n == 0)
+		n = look(d);
 	for (i = 0; i < d->nqueues; i++) {
 		struct dev_vq *q = &d->queues[i];
 
@@ -226,9 +256,10 @@ kicked(struct io_op *op, int res)
 
 	if (res < 0)
 		fatalx("kick: %s", strerror(-res));
-	if (read(q->kick, &n, sizeof(n)) == -1 && errno != EAGAIN)
+	/* The ring tells of each kick; nobody looks at their number. */
+	if (!io_is_ring(q->dev->io) &&
+	    read(q->kick, &n, sizeof(n)) == -1 && errno != EAGAIN)
 		fatal("kick");
-	io_poll(q->dev->io, &q->polled, q->file);
 	work(q->dev, q);
 }
 
@@ -271,13 +302,15 @@ activate(struct dev *d, struct ibuf *body)
 {
 	struct dev_activate a;
 
-	if (dev_activate_get(body, &a) == -1 || wire_end(body) == -1)
+	if (dev_activate_get(body, &a) == -1 || wire_end(body) == -1 ||
+	    a.nqueues > d->nqueues)
 		fatalx("bad ACTIVATE");
 	if (d->active || d->resetting)
 		fatalx("ACTIVATE while active");
 	d->features = a.features;
 	d->generation = a.generation;
-	if (start_queues(d, &a) == -1 || d->ops->activate(d) == -1) {
+	if (start_queues(d, &a) == -1 ||
+	    (d->ops->activate != NULL && d->ops->activate(d) == -1)) {
 		broken(d, 0);
 		return;
 	}
@@ -401,11 +434,16 @@ act(struct dev *d, struct imsgbuf *ib, order_fn fn)
 	struct ibuf body;
 	struct imsg m;
 	ssize_t n;
+	int *fds;
 
 	while ((n = imsg_get(ib, &m)) > 0) {
 		if (chan_body(&m, &body) == -1)
 			fatalx("short message");
+		if (imsg_get_fds(&m, &fds) > 0)
+			fatalx("descriptors that nobody wants");
 		fn(d, imsg_get_type(&m), &body);
+		if (ibuf_size(&body) > 0)
+			fatalx("message too long");
 		imsg_free(&m);
 	}
 	if (n == -1)
@@ -563,7 +601,7 @@ make_io(struct dev *d)
 	io_poll(d->io, &d->vmm_polled, 0);
 	io_poll(d->io, &d->vm_polled, 1);
 	for (i = 0; i < d->nqueues; i++)
-		io_poll(d->io, &d->queues[i].polled, d->queues[i].file);
+		io_watch(d->io, &d->queues[i].polled, d->queues[i].file);
 }
 
 static void
@@ -604,9 +642,13 @@ open_device(struct dev *d)
 		say_ready(d, IMSG_DEVOP_READY, &r);
 		return -1;
 	}
+	spin_ready(&d->spin);
+	slim();
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
 	send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");
-	virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
+	/* Later the guest has its share in it. */
+	if (!(d->hello.flags & DEVF_REPLACED))
+		virtio_page_write(&d->page->virtio, 0, r.config, r.config_len);
 	say_ready(d, IMSG_DEVOP_READY, &r);
 	return 0;
 }
@@ -614,6 +656,7 @@ open_device(struct dev *d)
 static void
 init(struct dev *d)
 {
+	spin_begin(&d->spin);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
@@ -652,8 +695,12 @@ dev_main(const struct dev_ops *ops)
 	act(d, &d->vmm, vmm_order);
 	act(d, &d->vm, vm_order);
 	for (;;) {
+		if (idle)
+			spin_sleeps(&d->spin);
 		if ((n = io_run(d->io, idle)) == -1)
 			fatal("io");
+		if (idle)
+			spin_woke(&d->spin);
 		if (!d->resetting)
 			publish(d);
 		settle(d);

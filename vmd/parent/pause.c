@@ -85,8 +85,10 @@ parent_vm_paused(struct peer *peer, struct msg *m)
 		return -1;
 	}
 	if ((v = vm_by_id(p, res.id)) != NULL &&
-	    v->generation == res.generation && v->state == VMS_RUNNING) {
-		vm_event(v, EV_PAUSE);
+	    v->generation == res.generation &&
+	    (v->state == VMS_RUNNING || v->state == VMS_PAUSED)) {
+		if (v->state == VMS_RUNNING)
+			vm_event(v, EV_PAUSE);
 		free(v->error);
 		v->error = res.text;
 		res.text = NULL;

@@ -41,7 +41,8 @@ dev_closed(struct peer *p, const char *why)
 	v->life = LIFE_NONE;
 	v->peer = NULL;
 	peer_free(p);
-	if (!v->resetting)
+	/* How the first one ended vmm knows best: wait for its word. */
+	if (!v->resetting && v->known)
 		event_del(v->deadline);
 	v->pausing = v->ending = 0;
 	devs_settle(v->ds);
@@ -56,6 +57,11 @@ dev_late(evutil_socket_t fd, short what, void *arg)
 	if (v->life == LIFE_READY) {
 		vdev_failed(v, "does not answer a reset");
 		return;
+	}
+	if (v->life == LIFE_NONE && !v->known) {
+		snprintf(text, sizeof(text), "%s ended before it was ready",
+		    v->name);
+		devs_report(v->ds, text);
 	}
 	if (v->life != LIFE_HELLO)
 		return;
@@ -115,9 +121,7 @@ bury(struct vdev *v)
 	v->life = LIFE_NONE;
 	if (!v->resetting)
 		return;
-	/* Its record is of a time that is over. */
-	memset((uint8_t *)v->page + DEV_PAGE_RECORDS, 0,
-	    v->page_size - DEV_PAGE_RECORDS);
+	vdev_forget(v);
 	vdev_reset_done(v);
 }
 
@@ -142,7 +146,7 @@ attach(struct vdev *v, int *fd, uint32_t flags)
 		return 0;
 	}
 	v->life = LIFE_HELLO;
-	vdev_arm(v, DEVS_READY_S);
+	vdev_arm(v, v->ds->ready_ms);
 	return 0;
 }
 
@@ -283,6 +287,10 @@ devs_new(struct event_base *base, const struct vm_spec *spec,
 	ds->up = up;
 	ds->mem = mem;
 	ds->ops = *ops;
+	ds->ready_ms = DEVS_READY_S * 1000;
+	ds->reset_ms = DEVS_RESET_S * 1000;
+	ds->pause_ms = DEVS_PAUSE_S * 1000;
+	ds->shutdown_ms = DEVS_SHUTDOWN_S * 1000;
 	pthread_mutex_init(&ds->lock, NULL);
 	if (new_eventfd(&ds->wake) == -1 || add_all(ds, spec) == -1)
 		return NULL;

@@ -75,9 +75,10 @@ vdev_activate(struct vdev *v, uint32_t resume)
 }
 
 void
-vdev_arm(struct vdev *v, int seconds)
+vdev_arm(struct vdev *v, unsigned int ms)
 {
-	struct timeval tv = { .tv_sec = seconds };
+	struct timeval tv = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000L };
 
 	event_add(v->deadline, &tv);
 }
@@ -132,24 +133,29 @@ vdev_on_reset(void *arg)
 }
 
 /* The last value of each place counts; more places than these nobody has. */
+static void
+note_write(struct notes *n, const struct dev_order *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < n->nwrites && n->writes[i].off != o->off; i++)
+		;
+	if (i == MAXWRITES)
+		return;
+	n->writes[i] = *o;
+	if (i == n->nwrites)
+		n->nwrites++;
+}
+
 void
 vdev_on_config_write(void *arg, unsigned int off, unsigned int size,
     uint32_t val)
 {
+	const struct dev_order o = { .off = off, .size = size, .val = val };
 	struct vdev *v = arg;
-	struct notes *n = &v->notes;
-	unsigned int i;
 
 	pthread_mutex_lock(&v->ds->lock);
-	for (i = 0; i < n->nwrites && n->writes[i].off != off; i++)
-		;
-	if (i < MAXWRITES) {
-		n->writes[i] = (struct dev_order){ .off = off,
-			.size = size,
-			.val = val };
-		if (i == n->nwrites)
-			n->nwrites++;
-	}
+	note_write(&v->notes, &o);
 	pthread_mutex_unlock(&v->ds->lock);
 	wake(v->ds);
 }
@@ -163,23 +169,41 @@ begin_reset(struct vdev *v)
 
 	v->on = 0;
 	v->resetting = 1;
-	/* Without a process: its successor's arrival is the end of it. */
-	if (v->life != LIFE_READY)
-		return;
-	vdev_order(v, IMSG_DEVOP_RESET, &o);
-	vdev_arm(v, DEVS_RESET_S);
+	v->held.nwrites = 0;
+	switch (v->life) {
+	case LIFE_NONE:
+		/* Its successor's arrival is the end of it. */
+		break;
+	case LIFE_HELLO:
+		/* Here is the successor, and it has no queues yet. */
+		vdev_forget(v);
+		vdev_reset_done(v);
+		break;
+	case LIFE_READY:
+		vdev_order(v, IMSG_DEVOP_RESET, &o);
+		vdev_arm(v, v->ds->reset_ms);
+		break;
+	}
+}
+
+void
+vdev_writes(struct vdev *v, const struct notes *n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n->nwrites; i++)
+		if (v->life == LIFE_READY)
+			vdev_order(v, IMSG_DEVOP_CONFIG_WRITE, &n->writes[i]);
+		else
+			note_write(&v->held, &n->writes[i]);
 }
 
 static void
 pass_on(struct vdev *v, const struct notes *n)
 {
-	unsigned int i;
-
-	for (i = 0; i < n->nwrites; i++)
-		vdev_order(v, IMSG_DEVOP_CONFIG_WRITE, &n->writes[i]);
 	if (n->activate && n->reset) {
 		/* It never heard of it. */
-		virtio_reset_done(v->virtio);
+		vdev_reset_done(v);
 		return;
 	}
 	if (n->activate) {
@@ -188,6 +212,8 @@ pass_on(struct vdev *v, const struct notes *n)
 		if (v->life == LIFE_READY)
 			vdev_activate(v, 0);
 	}
+	/* It knows what was agreed on: a write may depend on that. */
+	vdev_writes(v, n);
 	if (n->reset)
 		begin_reset(v);
 }
@@ -212,9 +238,19 @@ devs_woken(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+vdev_forget(struct vdev *v)
+{
+	memset((uint8_t *)v->page + DEV_PAGE_RECORDS, 0,
+	    v->page_size - DEV_PAGE_RECORDS);
+}
+
+void
 vdev_reset_done(struct vdev *v)
 {
 	v->resetting = 0;
-	event_del(v->deadline);
+	/* What the guest wrote there is over, too. */
+	virtio_page_write(&v->page->virtio, 0, v->config, v->config_len);
+	if (v->life != LIFE_HELLO)
+		event_del(v->deadline);
 	virtio_reset_done(v->virtio);
 }

@@ -41,10 +41,12 @@ struct vdev {
 	int known; /* was ready once: the fields below are set */
 	uint64_t features;
 	unsigned int config_len;
-	int on;	       /* the driver is up, as the device was told */
-	int resetting; /* told, not answered */
-	int pausing;   /* the same */
-	int ending;    /* the same */
+	uint8_t config[DEV_MAXCONFIG]; /* as it begins */
+	int on;		   /* the driver is up, as the device was told */
+	int resetting;	   /* told, not answered */
+	int pausing;	   /* the same */
+	int ending;	   /* the same */
+	struct notes held; /* writes for one that is not ready yet */
 	uint64_t generation;
 	struct dev_activate act; /* under the lock until it is sent */
 	struct notes notes;	 /* under the lock */
@@ -59,7 +61,10 @@ struct devs {
 	int wake; /* eventfd: there are notes */
 	struct event *wake_ev;
 	struct event *deadline; /* of a pause or the end */
-	int told;		/* ops.ready was called */
+	/* Deadlines in ms: DEVS_*_S, less in tests. */
+	unsigned int ready_ms, reset_ms, pause_ms, shutdown_ms;
+	uint64_t npauses; /* the number of the last one */
+	int told;	  /* ops.ready was called */
 	int paused;
 	int pausing, ending;
 	unsigned int n;
@@ -81,8 +86,12 @@ void vdev_order(struct vdev *v, uint32_t type, const struct dev_order *o);
 void vdev_activate(struct vdev *v, uint32_t resume);
 /* It is of no more use: vmm kills it and starts another. */
 void vdev_failed(struct vdev *v, const char *why);
-void vdev_arm(struct vdev *v, int seconds);
+void vdev_arm(struct vdev *v, unsigned int ms);
+/* Writes that were noted, to one that is ready. */
+void vdev_writes(struct vdev *v, const struct notes *n);
 void vdev_reset_done(struct vdev *v);
+/* No process has the queues: the record is of a time that is over. */
+void vdev_forget(struct vdev *v);
 
 /* --- devs_say.c: from the devices --- */
 extern const struct msg_handler vdev_msgs[];

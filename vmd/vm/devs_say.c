@@ -64,9 +64,10 @@ devs_late(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-begin_deadline(struct devs *ds, int seconds)
+begin_deadline(struct devs *ds, unsigned int ms)
 {
-	struct timeval tv = { .tv_sec = seconds };
+	struct timeval tv = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000L };
 
 	event_add(ds->deadline, &tv);
 }
@@ -74,11 +75,11 @@ begin_deadline(struct devs *ds, int seconds)
 void
 devs_pause(struct devs *ds)
 {
-	const struct dev_order o = { 0 };
+	const struct dev_order o = { .generation = ++ds->npauses };
 	unsigned int i;
 
 	ds->pausing = ds->paused = 1;
-	begin_deadline(ds, DEVS_PAUSE_S);
+	begin_deadline(ds, ds->pause_ms);
 	for (i = 0; i < ds->n; i++) {
 		struct vdev *v = &ds->devs[i];
 
@@ -105,7 +106,7 @@ devs_shutdown(struct devs *ds)
 
 	ds->ending = 1;
 	ds->pausing = 0;
-	begin_deadline(ds, DEVS_SHUTDOWN_S);
+	begin_deadline(ds, ds->shutdown_ms);
 	for (i = 0; i < ds->n; i++) {
 		struct vdev *v = &ds->devs[i];
 
@@ -148,6 +149,7 @@ learn(struct vdev *v, const struct dev_ready *r)
 		return -1;
 	v->features = r->features;
 	v->config_len = r->config_len;
+	memcpy(v->config, r->config, r->config_len);
 	v->known = 1;
 	return 0;
 }
@@ -156,12 +158,17 @@ learn(struct vdev *v, const struct dev_ready *r)
 static void
 send_state(struct vdev *v)
 {
-	const struct dev_order o = { 0 };
+	const struct dev_order o = { .generation = v->ds->npauses };
 
+	/* First, so that it does not begin what it should not. */
+	if (v->ds->paused) {
+		v->pausing = v->ds->pausing;
+		vdev_order(v, IMSG_DEVOP_PAUSE, &o);
+	}
 	if (v->on)
 		vdev_activate(v, 1);
-	if (v->ds->paused)
-		vdev_order(v, IMSG_DEVOP_PAUSE, &o);
+	vdev_writes(v, &v->held);
+	v->held.nwrites = 0;
 	if (v->ds->ending) {
 		v->ending = 1;
 		vdev_tell(v, IMSG_DEVOP_SHUTDOWN);
@@ -211,7 +218,8 @@ dev_reset_done(struct peer *p, struct msg *m)
 	struct dev_order o;
 
 	if (dev_order_get(&m->body, &o) == -1 || wire_end(&m->body) == -1 ||
-	    !v->resetting || o.generation != v->generation)
+	    v->life != LIFE_READY || !v->resetting ||
+	    o.generation != v->generation)
 		return -1;
 	vdev_reset_done(v);
 	return 0;
@@ -223,8 +231,13 @@ dev_paused(struct peer *p, struct msg *m)
 	struct vdev *v = peer_arg(p);
 	struct dev_order o;
 
-	if (dev_order_get(&m->body, &o) == -1 || wire_end(&m->body) == -1)
+	if (dev_order_get(&m->body, &o) == -1 || wire_end(&m->body) == -1 ||
+	    v->life != LIFE_READY || o.generation == 0 ||
+	    o.generation > v->ds->npauses)
 		return -1;
+	/* It may be late, and another pause under way. */
+	if (o.generation != v->ds->npauses)
+		return 0;
 	v->pausing = 0;
 	devs_settle(v->ds);
 	return 0;
@@ -235,7 +248,7 @@ dev_config(struct peer *p, struct msg *m)
 {
 	struct vdev *v = peer_arg(p);
 
-	if (wire_end(&m->body) == -1)
+	if (wire_end(&m->body) == -1 || v->life != LIFE_READY)
 		return -1;
 	if (v->virtio != NULL)
 		virtio_config_changed(v->virtio);
@@ -247,7 +260,7 @@ dev_broken(struct peer *p, struct msg *m)
 {
 	struct vdev *v = peer_arg(p);
 
-	if (wire_end(&m->body) == -1)
+	if (wire_end(&m->body) == -1 || v->life != LIFE_READY)
 		return -1;
 	/* Not if it speaks of what was before a reset. */
 	if (v->virtio != NULL && v->on)
@@ -260,16 +273,19 @@ dev_shutdown_done(struct peer *p, struct msg *m)
 {
 	struct vdev *v = peer_arg(p);
 	struct dev_ready r;
-	int rc;
+	int rc = -1;
 
 	if (dev_ready_get(&m->body, &r) == -1)
 		return -1;
-	rc = wire_end(&m->body);
+	if (wire_end(&m->body) == -1 || !v->ending)
+		goto out;
+	rc = 0;
 	if (r.error != NULL)
 		log_warnx("%s: %s", v->name, r.error);
-	dev_ready_fini(&r);
 	v->ending = 0;
 	devs_settle(v->ds);
+out:
+	dev_ready_fini(&r);
 	return rc;
 }
 

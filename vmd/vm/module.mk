@@ -17,7 +17,7 @@ VM_SRCS = \
 	vmd/vm/vm.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
-	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) \
+	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) lib/util/slim.c \
 	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
 	$(UTIL_SRCS))
 
@@ -46,3 +46,13 @@ vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
 vm_badpeer_test_LIBS = -lbsd
 
 $(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf
+
+# Their other end, with a transport and devices of the test.
+DEVS_TEST_SRCS = vmd/vm/devs.c vmd/vm/devs_guest.c vmd/vm/devs_say.c \
+	proc/peer.c lib/virtio/page.c lib/virtio/vq_inflight.c lib/util/fdlist.c \
+	lib/util/gmem.c lib/util/log.c $(IMSG_SRCS) $(PROTO_SRCS)
+UNIT += devs_test devs_hostile_test
+devs_test_SRCS = $(DEVS_TEST_SRCS)
+devs_test_LIBS = -levent_core -lbsd
+devs_hostile_test_SRCS = $(DEVS_TEST_SRCS)
+devs_hostile_test_LIBS = -levent_core -lbsd

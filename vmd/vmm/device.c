@@ -3,10 +3,8 @@
  * namespace as children of ours, each with an id of its own, an image or a
  * tap of its own, and a channel to us and one to the vm process.
  *
- * We keep duplicates of what a device was given.  One that dies is started
- * again with them once it was reaped, so that its old I/O is over; the vm
- * process gives it the queues.  One that dies three times in a minute stays
- * dead, its guest is paused, and a person who says `unpause' tries again.
+ * We keep duplicates of what a device was given, so that one that dies can
+ * be started again: device_end.c.
  */
 
 #include <errno.h>
@@ -20,7 +18,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <event2/event.h>
 
@@ -71,15 +68,6 @@ static const struct msg_handler device_msgs[] = {
 	{ IMSG_CTL_READY,	ROLE_DEVICE, device_ready },
 };
 /* clang-format on */
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 /* The slot's first id is the vm process'; few enough devices to have one. */
 static uid_t
@@ -182,8 +170,6 @@ device_closed(struct peer *p, const char *why)
 	device_kill(peer_arg(p), why);
 }
 
-static void device_ended(int fd, short ev, void *arg);
-
 static int
 watch(struct device *d, int *channel)
 {
@@ -210,8 +196,8 @@ watch(struct device *d, int *channel)
 }
 
 /* Its process is gone, or never was. */
-static void
-forget_process(struct device *d)
+void
+device_forget(struct device *d)
 {
 	if (d->ended != NULL)
 		event_free(d->ended);
@@ -230,6 +216,7 @@ device_launch(struct device *d, uint32_t flags)
 {
 	int up[2] = { -1, -1 }, vm[2] = { -1, -1 }, saved_errno;
 
+	d->failed = d->left = 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, up) == -1 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, vm) == -1 ||
 	    exec_device(d, up[1], vm[1]) == -1)
@@ -247,7 +234,7 @@ fail:
 		while (waitpid(d->pid, NULL, 0) == -1 && errno == EINTR)
 			;
 	}
-	forget_process(d);
+	device_forget(d);
 	fd_close(&up[0]);
 	fd_close(&up[1]);
 	fd_close(&vm[0]);
@@ -348,7 +335,7 @@ static void
 device_free(struct device *d)
 {
 	TAILQ_REMOVE(&d->g->devices, d, entry);
-	forget_process(d);
+	device_forget(d);
 	fdlist_close(&d->fds);
 	dev_start_fini(&d->start);
 	free(d->name);
@@ -410,95 +397,4 @@ device_find(struct guest *g, uint32_t kind, uint32_t idx)
 		if (d->start.kind == kind && d->start.idx == idx)
 			return d;
 	return NULL;
-}
-
-/* --- its end --------------------------------------------------------------- */
-
-static void
-say_why(const struct device *d, int status)
-{
-	if (WIFSIGNALED(status))
-		log_warnx("%s: killed by signal %d (%s)", d->name,
-		    WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) == SB_EXIT_DENIED)
-		log_warnx("%s: ended by its sandbox: it made a system call "
-			  "that is denied",
-		    d->name);
-	else
-		log_warnx("%s: exited with status %d", d->name,
-		    WEXITSTATUS(status));
-}
-
-/* 1 if this was once too often. */
-static int
-too_often(struct device *d)
-{
-	int64_t now = now_ms();
-	size_t i;
-
-	for (i = 0; i + 1 < DEVICE_DEATHS; i++)
-		d->deaths[i] = d->deaths[i + 1];
-	d->deaths[DEVICE_DEATHS - 1] = now;
-	return d->deaths[0] != 0 && now - d->deaths[0] < DEVICE_DEATHS_MS;
-}
-
-static void
-device_ended(int fd, short ev, void *arg)
-{
-	struct device *d = arg;
-	struct guest *g = d->g;
-	char why[256];
-	int status = 0;
-
-	/*
-	 * First what they still had to say: when the vm process goes, its
-	 * channel ends, then its devices are killed, then it is reaped.
-	 */
-	peer_drain(d->peer);
-	peer_drain(g->peer);
-	switch (spawn_reap(d->pidfd, &status)) {
-	case 0:
-		return;
-	case -1:
-		log_warn("%s: reap", d->name);
-		status = 1 << 8;
-	}
-	forget_process(d);
-	if (g->over || g->closed || g->stopping || g->killed != NULL ||
-	    g->refusal.err != VMERR_OK || g->words.exit != VMEXIT_NONE ||
-	    (WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
-		guest_settle(g);
-		return;
-	}
-	say_why(d, status);
-	if (!g->up) {
-		guest_kill(g, "a device ended before the guest ran",
-		    VMERR_GUEST);
-		return;
-	}
-	if (too_often(d)) {
-		snprintf(why, sizeof(why), "%s died %d times in a minute",
-		    strrchr(d->name, '/') + 1, DEVICE_DEATHS);
-		guest_hold(g, why);
-	} else if (device_launch(d, DEVF_REPLACED) == -1) {
-		snprintf(why, sizeof(why), "%s cannot be started again: %s",
-		    strrchr(d->name, '/') + 1, strerror(errno));
-		guest_hold(g, why);
-	} else {
-		log_info("%s: started again", d->name);
-	}
-}
-
-void
-devices_retry(struct guest *g)
-{
-	struct device *d;
-
-	TAILQ_FOREACH(d, &g->devices, entry) {
-		if (d->pidfd != -1)
-			continue;
-		memset(d->deaths, 0, sizeof(d->deaths));
-		if (device_launch(d, DEVF_REPLACED) == -1)
-			log_warn("%s: start", d->name);
-	}
 }

@@ -268,6 +268,17 @@ tell_held(struct guest *g, char *why)
 	peer_result(g->m->up, IMSG_VMDOP_VM_PAUSED, none, &r);
 }
 
+/* It runs on, then with all its devices, as long as that goes well. */
+static void
+not_held(struct guest *g, const char *why)
+{
+	log_warnx("vm/%s: cannot be paused: %s", g->name,
+	    why != NULL ? why : "no reason given");
+	if (devices_retry(g) == -1)
+		guest_kill(g, "a device is gone, and it cannot be paused",
+		    VMERR_GUEST);
+}
+
 /* The answer to an order: exactly one that was given. */
 static int
 guest_answer(struct peer *p, struct msg *m)
@@ -285,6 +296,8 @@ guest_answer(struct peer *p, struct msg *m)
 	if (o->why != NULL) {
 		if (r.err == VMERR_OK || r.err == VMERR_PAUSED)
 			tell_held(g, o->why);
+		else if (r.err != VMERR_NOTRUNNING)
+			not_held(g, r.text);
 	} else if (!o->answered) {
 		peer_result(g->m->up, o->answer, o->hdr, &r);
 	}
@@ -308,7 +321,7 @@ guest_device_failed(struct peer *p, struct msg *m)
 		dev_id_fini(&id);
 		return -1;
 	}
-	device_kill(d, id.text != NULL ? "the vm process gave it up" : NULL);
+	device_failed(d, "the vm process gave it up");
 	dev_id_fini(&id);
 	return 0;
 }
@@ -391,7 +404,7 @@ guest_hold(struct guest *g, const char *why)
 	struct order *o;
 	struct ibuf *b = NULL;
 
-	log_warnx("vm/%s: %s: paused", g->name, why);
+	log_warnx("vm/%s: %s: to be paused", g->name, why);
 	if ((o = calloc(1, sizeof(*o))) == NULL ||
 	    (o->why = strdup(why)) == NULL ||
 	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||

@@ -1,5 +1,6 @@
 VMMROLE_SRCS = \
 	vmd/vmm/device.c \
+	vmd/vmm/device_end.c \
 	vmd/vmm/end.c \
 	vmd/vmm/guest.c \
 	vmd/vmm/launch.c \
@@ -23,3 +24,8 @@ vmmrole_hostile_test_LIBS = -levent_core -lbsd
 UNIT += launch_test
 launch_test_SRCS = $(VMMROLE_TEST_SRCS)
 launch_test_LIBS = -levent_core -lbsd
+
+# Devices of guests.
+UNIT += vmmdev_test
+vmmdev_test_SRCS = $(VMMROLE_TEST_SRCS)
+vmmdev_test_LIBS = -levent_core -lbsd

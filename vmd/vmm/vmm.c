@@ -157,11 +157,11 @@ vmm_order(struct peer *p, struct msg *m)
 		peer_fail(p, m, type, VMERR_NOTRUNNING, "no such run");
 	else if (m->type == IMSG_VMDOP_TERMINATE_VM_REQUEST)
 		terminate(p, m, g, v.flags);
-	else {
-		if (m->type == IMSG_VMDOP_UNPAUSE_VM)
-			devices_retry(g);
+	else if (m->type == IMSG_VMDOP_UNPAUSE_VM && devices_retry(g) == -1)
+		peer_fail(p, m, type, VMERR_GUEST,
+		    "a device cannot be started again: %s", strerror(errno));
+	else
 		guest_order(g, m, &v, type);
-	}
 	vmop_id_fini(&v);
 	return 0;
 }

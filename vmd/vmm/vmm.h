@@ -53,6 +53,8 @@ struct device {
 	struct peer *peer;
 	struct event *ended;
 	uint32_t own;		       /* its own report; 0: none yet */
+	int failed;		       /* the vm process has given it up */
+	int left;		       /* ended in order, and is not replaced */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
 
@@ -78,6 +80,7 @@ struct guest {
 	int closed;		    /* its channel ended */
 	const char *broken;	    /* what was wrong with a message */
 	const char *killed;	    /* why we killed it, or NULL */
+	char died[256];		    /* a device, before it was up: how */
 	int over;		    /* it was reaped */
 	int status;		    /* then: as of waitpid(2) */
 	enum vmerr why;		    /* the same, for an open request */
@@ -118,7 +121,7 @@ struct guest *guest_launch(struct vmm_role *m, const struct vm_spec *spec,
 extern const struct msg_handler guest_msgs[];
 extern const size_t guest_nmsgs;
 struct guest *guest_find(struct vmm_role *m, uint32_t id, uint64_t generation);
-/* SIGKILL, for a reason (a constant string, NULL: it ended by itself). */
+/* SIGKILL, for a reason (that stays, NULL: it ended by itself). */
 void guest_kill(struct guest *g, const char *why, enum vmerr e);
 /* Tell the parent what it reports of itself; 0: it has ended. */
 void guest_report(const struct guest *g, uint32_t own);
@@ -156,11 +159,19 @@ int devices_launch(struct guest *g);
 int devices_kill(struct guest *g);
 /* The same, and wait for their end. */
 void devices_reap(struct guest *g);
-/* Start those again that had died too often. */
-void devices_retry(struct guest *g);
 struct device *device_find(struct guest *g, uint32_t kind, uint32_t idx);
 int device_launch(struct device *d, uint32_t flags);
 void device_kill(struct device *d, const char *why);
+/* Its process is gone, or never was. */
+void device_forget(struct device *d);
+
+/* --- device_end.c --- */
+/* Its pidfd is ready: event callback, `arg' is the device. */
+void device_ended(int fd, short ev, void *arg);
+/* It is of no use, says the vm process: it dies, and another one comes. */
+void device_failed(struct device *d, const char *why);
+/* Start those again that had died too often.  0, or -1 with errno. */
+int devices_retry(struct guest *g);
 
 /* --- probe.c --- */
 /* Run the probe guest; its result goes to the parent. */

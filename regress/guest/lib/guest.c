@@ -150,6 +150,28 @@ idt_set(unsigned int vector, handler h)
 	g->off2 = (uint32_t)(a >> 32);
 }
 
+void user_enter(void (*fn)(void)) __attribute__((noreturn));
+void on_user_idle(struct frame *f);
+extern uint64_t gdt[];
+
+void
+user_mode(void (*fn)(void))
+{
+	static uint8_t stack[4096] __attribute__((aligned(16)));
+	static uint8_t tss[104 + 8192 + 1]; /* all ports are allowed */
+	uint64_t a = (uint64_t)tss, top = (uint64_t)stack + sizeof(stack);
+
+	memcpy(tss + 4, &top, sizeof(top));
+	tss[102] = 104;
+	tss[sizeof(tss) - 1] = 0xff;
+	gdt[6] = (a & 0xffffff) << 16 | (a >> 24 & 0xff) << 56 | 0x89ULL << 40 |
+	    (sizeof(tss) - 1);
+	gdt[7] = a >> 32;
+	idt_set(3, on_user_idle);
+	idt[3].type = 0xee; /* may be called from ring 3 */
+	user_enter(fn);
+}
+
 void
 pic_init(void)
 {

@@ -123,6 +123,26 @@ guest_idle(void)
 	__asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
+/*
+ * Go on with `fn', which does not return, in ring 3, where code runs at full
+ * speed.  Interrupts are off there, ports are allowed.  It sleeps in
+ * user_idle(), as guest_idle() does, and ends with user_off().
+ */
+void user_mode(void (*fn)(void)) __attribute__((noreturn));
+
+static inline void
+user_idle(void)
+{
+	__asm__ volatile("int3" : : : "memory");
+}
+
+static inline void __attribute__((noreturn)) user_off(void)
+{
+	outw(PM1_CNT, 5 << 10 | 1 << 13);
+	for (;;)
+		user_idle();
+}
+
 /* COM1, polled. */
 void put_char(char c);
 void put(const char *s);

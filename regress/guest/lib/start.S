@@ -16,9 +16,9 @@ start:
 	mov	$stack_top, %esp
 	mov	%ebx, %ebp
 
-	/* Four page directories of 2 MiB pages. */
+	/* Four page directories of 2 MiB pages, for ring 3 too. */
 	mov	$pd, %edi
-	mov	$0x83, %eax
+	mov	$0x87, %eax
 	mov	$2048, %ecx
 1:	mov	%eax, (%edi)
 	movl	$0, 4(%edi)
@@ -26,7 +26,7 @@ start:
 	add	$8, %edi
 	dec	%ecx
 	jnz	1b
-	mov	$pd + 3, %eax
+	mov	$pd + 7, %eax
 	mov	$pdpt, %edi
 	mov	$4, %ecx
 2:	mov	%eax, (%edi)
@@ -34,7 +34,7 @@ start:
 	add	$8, %edi
 	dec	%ecx
 	jnz	2b
-	movl	$pdpt + 3, pml4
+	movl	$pdpt + 7, pml4
 
 	call	long_mode
 	ljmp	$8, $start64
@@ -73,7 +73,7 @@ start64:
 
 /*
  * Where a processor starts after SIPI; copied below 1 MiB.  It takes the
- * stack that ap_stack names and calls ap_main().
+ * stack that ap_stack names and calls ap_entry().
  */
 	.code16
 	.globl	ap_start, ap_end
@@ -102,21 +102,43 @@ ap_64:	mov	$16, %eax
 	mov	%eax, %es
 	mov	%eax, %ss
 	lidt	idtr
-	call	ap_main
+	call	ap_entry
 4:	cli
 	hlt
 	jmp	4b
 
-	.weak	ap_main
+/* See user_mode() in guest.h: from its stack to %rdi in ring 3. */
+	.globl	user_enter, on_user_idle
+user_enter:
+	mov	$48, %ax
+	ltr	%ax
+	mov	%rsp, %rax
+	pushq	$32 + 3
+	push	%rax
+	pushq	$2
+	pushq	$40 + 3
+	push	%rdi
+	iretq
+on_user_idle:
+	sti
+	hlt
+	cli
+	iretq
+
+	.weak	ap_entry
 	.data
 	.globl	ap_stack
 	.balign	8
 ap_stack: .quad	0
 	.balign	16
+	.globl	gdt
 gdt:	.quad	0
 	.quad	0x00af9b000000ffff	/* 8: 64-bit code */
 	.quad	0x00cf93000000ffff	/* 16: data */
 	.quad	0x00cf9b000000ffff	/* 24: 32-bit code */
+	.quad	0x00cff3000000ffff	/* 32: data, ring 3 */
+	.quad	0x00affb000000ffff	/* 40: 64-bit code, ring 3 */
+	.quad	0, 0			/* 48: task state */
 gdt_end:
 gdtr:	.word	gdt_end - gdt - 1
 	.quad	gdt

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""The processes of disks are killed while a guest keeps them busy: no sector
+is wrong or lost.  A guest of our own, directly on /dev/kvm.
+
+KILLS=n in the environment says how often; CHECK_LONG=1 means often."""
+import os
+import random
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+import disks                                            # noqa: E402
+from vmdtest import BUILD, Daemon, Tap, wait_gone       # noqa: E402
+
+KILLS = int(os.environ.get("KILLS") or
+            (5000 if os.environ.get("CHECK_LONG") else 200))
+SIZE = 4 << 20
+CONF = """
+vm "kill" {
+	disable
+	memory 64M
+	cpus 2
+	boot "%(g)sblkrun.elf"
+	disk "%(d)s/kill.raw"
+	disk "%(d)s/kill.qcow2" format qcow2
+}
+"""
+
+tap = Tap()
+if not os.access("/dev/kvm", os.W_OK) or os.geteuid() != 0:
+    tap.skip_all("needs root and /dev/kvm")
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return {int(c) for c in f.read().split()}
+
+
+class Guest:
+    """One that runs blkrun, and its disks' processes."""
+
+    def __init__(self, vmd, name, ndisks):
+        self.vmd, self.name = vmd, name
+        self.seed = int(os.environ.get("SEED") or time.time())
+        self.random = random.Random(self.seed)
+        print("# SEED=%d" % self.seed)
+        vmd.vmctl("start", name)
+        self.console = vmd.console(name)
+        self.out = self.console.out
+        self.out.expect("disks %d" % ndisks)
+        pids = vmd.pids()
+        self.vmm = pids["vmm"][0]
+        self.vm = pids["vm/" + name][0]
+        self.pids = [pids["vm/%s/vioblk%d" % (name, i)][0]
+                     for i in range(ndisks)]
+        self.records = disks.Records(self.vm, queues=2)
+
+    def progress(self):
+        self.console.send("p")
+        m = self.out.expect(r"progress (\d+) errors (\d+)")
+        return int(m.group(1)), int(m.group(2))
+
+    def kill(self, disk):
+        """Kill the process of a disk; requests in flight when it died, and
+        whether it was replaced: not if it was once too often."""
+        before = children(self.vmm)
+        pid = self.pids[disk]
+        os.kill(pid, signal.SIGKILL)
+        wait_gone([pid])
+        hits = self.records.in_flight(disk)
+        m = self.vmd.log.expect(
+            r"vioblk%d: started again|%s: paused, id" % (disk, self.name))
+        if m.group(0).startswith("vioblk"):
+            self.pids[disk] = (children(self.vmm) - before).pop()
+            return hits, True
+        return hits, False
+
+    def unpause(self, disk):
+        before = children(self.vmm)
+        self.vmd.vmctl("unpause", self.name)
+        self.pids[disk] = (children(self.vmm) - before).pop()
+
+    def finish(self, *formats):
+        """Let the guest look at all, then look ourselves."""
+        self.console.send("q")
+        self.out.wait_eof(120)
+        self.console.close()
+        self.vmd.vmctl("wait", self.name, status=None)
+        text = self.out.text
+        assert "FAIL" not in text and "PASS all sectors" in text, text
+        sums = re.findall(r"sectors (\d+)\s+unknown 0\s+sum (0x\w+)", text)
+        assert len(sums) == len(formats), text
+        for (n, total), fmt in zip(sums, formats):
+            path = "%s/%s.%s" % (self.vmd.dir, self.name, fmt)
+            disks.check(path, fmt, leaks=True)
+            found = disks.read_sectors(disks.raw(path, fmt), int(n))
+            assert found == int(total, 16), (hex(found), total, fmt)
+
+
+@tap.test
+def killed(vmd):
+    """each death of a disk is survived, with requests in flight"""
+    g = Guest(vmd, "kill", 2)
+    hits = total = pauses = 0
+    while hits < KILLS:
+        assert total < 2 * KILLS + 20, "%d of %d kills hit" % (hits, total)
+        time.sleep(g.random.uniform(0, 0.08))
+        disk = g.random.randrange(2)
+        n, replaced = g.kill(disk)
+        total += 1
+        hits += n > 0
+        if not replaced:
+            pauses += 1
+            info = vmd.info("kill")
+            assert info["state"] == "paused", info
+            assert "died 3 times in a minute" in info["error"], info
+            g.unpause(disk)
+            if pauses == 1:
+                assert not vmd.info("kill")["error"]
+    done, errors = g.progress()
+    print("# %d kills, %d hit requests in flight, %d pauses, %d requests"
+          % (total, hits, pauses, done))
+    assert errors == 0 and pauses >= total // 6, (errors, pauses)
+    g.finish("raw", "qcow2")
+
+
+def main():
+    with Daemon("") as vmd:
+        for fmt in "raw", "qcow2":
+            disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
+        vmd.write_conf(CONF % {"g": BUILD + "/guest/", "d": vmd.dir})
+        vmd.vmctl("reload")
+        return tap.run(vmd)
+
+
+sys.exit(main())
