@@ -16,9 +16,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "lib/disk/imglock.h"
 #include "vmctl/cmd_disk.h"
-
-#define QEMU_WRITES 101
 
 enum image_format
 image_prefix(const char *arg, const char **path)
@@ -59,32 +58,11 @@ image_format(const char *arg, int fd)
 							       FMT_RAW;
 }
 
-/*
- * QEMU's locks are shared ones: that on this byte says that it writes.  A
- * lock of the whole file is one of ours.
- */
-static int
-qemu_writes(int fd)
-{
-	struct flock fl = { .l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = QEMU_WRITES,
-		.l_len = 1 };
-
-	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK &&
-	    (fl.l_start != 0 || fl.l_len != 0);
-}
-
 static int
 lock(int fd, int rw)
 {
-	struct flock fl = { .l_type = rw ? F_WRLCK : F_RDLCK,
-		.l_whence = SEEK_SET };
-
-	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
-		return qemu_writes(fd) ? -1 : 0;
 	/* Some file systems have no locks. */
-	return errno == EAGAIN || errno == EACCES ? -1 : 0;
+	return imglock(fd, rw) == -1 && errno == EAGAIN ? -1 : 0;
 }
 
 int

@@ -52,6 +52,7 @@ vmctl_console_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_console_test_LIBS = $(VMCTL_LIBS)
 
 UNIT += vmctl_newfile_test
-vmctl_newfile_test_SRCS = vmctl/cmd_disk_open.c lib/disk/qcow2_hdr.c \
+vmctl_newfile_test_SRCS = vmctl/cmd_disk_open.c lib/disk/imglock.c \
+	lib/disk/qcow2_hdr.c \
 	lib/util/fdlist.c
 vmctl_newfile_test_LIBS = -Wl,--wrap=open -Wl,--wrap=renameat2

@@ -63,6 +63,7 @@ IMAGE_SRCS = \
 	lib/disk/convert_chain.c \
 	lib/disk/create.c \
 	lib/disk/file.c \
+	lib/disk/imglock.c \
 	$(QCOW2_HDR_SRCS)
 IMAGE_LIBS = -lz -lzstd
 

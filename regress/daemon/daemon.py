@@ -504,6 +504,26 @@ def bad_disks(vmd):
 
 
 @tap.test
+def unlocked(vmd):
+    """when its end is reported nobody has the images of a VM any more"""
+    images = [vmd.dir + "/image%d" % i for i in range(4)]
+    args = []
+    for i in images:
+        with open(i, "w") as f:
+            f.truncate(1 << 20)
+        args += ["-r" if i == images[0] else "-d", i]
+    for _ in range(6):
+        vmd.vmctl("start", "-m", "64M", "-b", GUEST + "tick.elf", *args, "new")
+        vmd.vmctl("stop", "-f", "-w", "new")
+        for i in images:
+            with open(i, "r+b") as f:
+                fcntl.fcntl(f, F_OFD_SETLK, struct.pack(
+                    "hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+    for i in images:
+        os.unlink(i)
+
+
+@tap.test
 def terminates(vmd):
     """SIGTERM stops all guests and leaves nothing"""
     vmd.vmctl("start", "deaf")

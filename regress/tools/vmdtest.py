@@ -303,9 +303,10 @@ def files(daemon):
 
 def snapshot(daemon):
     """What a guest may leave behind, to be compared before and after."""
-    # Those that have answered are killed, and may take a moment to end.
+    # Those that have answered are killed, and may take a moment to end, and
+    # to be reaped: then they have no command line any more.
     wait_gone(p for p in descendants(daemon.proc.pid)
-              if re.search("opener|image", cmdline(p)))
+              if re.search("opener|image|^$", cmdline(p)))
     with daemon.connect() as s:
         # When this is answered, connections closed before are gone.
         s.sendall(daemon.status_request())

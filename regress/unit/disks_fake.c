@@ -170,6 +170,7 @@ forget(struct vm *v)
 {
 	vm_disks_cancel(v);
 	open_cancel(v->opening);
+	image_lock_over(&v->retry);
 	TAILQ_REMOVE(&parent.vms, v, entry);
 	fdlist_close(&v->fds);
 	vm_spec_free(v->spec);

@@ -3,10 +3,13 @@
  * may have it, and who has it.
  */
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <event2/event.h>
+#include <signal.h>
 
 #include "regress/unit/disks_fake.h"
 
@@ -193,14 +196,108 @@ static void
 for_a_moment(void **state)
 {
 	const struct timeval tv = { .tv_usec = 20000 };
-	struct flock fl = { .l_type = F_RDLCK };
-	int fd = open(in("a.raw"), O_RDWR | O_CLOEXEC);
+	struct flock fl = { .l_type = F_WRLCK };
+	struct vm *v = vm("moment", 0);
 	struct event *timer;
+	int fd, i;
 
+	add(v, "a.raw");
+	v->run->cdrom = strdup(in("b.iso"));
+	raw("b.iso", 0, 0600);
+	for (i = 0; i < 2; i++) {
+		fd = open(in(i == 0 ? "a.raw" : "b.iso"), O_RDWR | O_CLOEXEC);
+		assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
+		timer = event_new(parent.base, fd, 0, let_go, &timer);
+		event_add(timer, &tv);
+		assert_string_equal(start(v), "");
+		assert_int_equal(v->fds.n, 3);
+		vm_release_files(v);
+		v->run->disks[0].layers = 0;
+		assert_false(locked("b.iso", 1));
+	}
+	/* Not for ever; and given up when the VM goes. */
+	fd = open(in("b.iso"), O_RDWR | O_CLOEXEC);
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
-	timer = event_new(parent.base, fd, 0, let_go, &timer);
-	event_add(timer, &tv);
-	assert_string_equal(start_one("a.raw", 0), "");
+	start(v);
+	assert_non_null(strstr(text, "b.iso: locked by another program"));
+	assert_int_equal(v->fds.n, 0);
+	ended = 0;
+	v->open_step = 0;
+	vm_open_files(v);
+	while (v->retry.timer == NULL && !ended)
+		event_base_loop(parent.base, EVLOOP_ONCE);
+	assert_false(ended);
+	forget(v);
+	close(fd);
+}
+
+/* A program with pipes from and to us. */
+static pid_t
+spawn_qemu_io(const char *opt, const char *name, int *to, FILE **from)
+{
+	int a[2], b[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(a, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(b, O_CLOEXEC), 0);
+	assert_int_not_equal(pid = fork(), -1);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(a[0], 0);
+		dup2(b[1], 1);
+		execlp("qemu-io", "qemu-io", opt, "-f", "raw", in(name), NULL);
+		_exit(127);
+	}
+	close(a[0]);
+	close(b[1]);
+	*to = a[1];
+	assert_non_null(*from = fdopen(b[0], "r"));
+	return pid;
+}
+
+/* QEMU's locks are shared ones: a reader must ask who writes. */
+static void
+written_by_qemu(void **state)
+{
+	static const char *const opts[] = { "-n", "-r" };
+	char line[256], want[256];
+	struct vm *v;
+	FILE *from;
+	pid_t pid;
+	int i, to;
+
+	if (system("qemu-io --version >/dev/null 2>&1") != 0)
+		skip();
+	raw("qbase", 0, 0600);
+	qcow2("qtop", 0, 0600, "qbase", "raw");
+	for (i = 0; i < 2; i++) {
+		pid = spawn_qemu_io(opts[i], "qbase", &to, &from);
+		assert_int_equal(write(to, "read 0 512\n", 11), 11);
+		while (fgets(line, sizeof(line), from) != NULL &&
+		    strstr(line, "read 512/512") == NULL)
+			;
+		assert_false(feof(from));
+		start_one("qtop", 0);
+		snprintf(want, sizeof(want),
+		    "backing file %s: locked by another program", in("qbase"));
+		if (i == 0)
+			says("qtop", want);
+		else
+			assert_string_equal(text, "");
+		v = vm("q", 0);
+		v->run->cdrom = strdup(in("qbase"));
+		start(v);
+		snprintf(want, sizeof(want),
+		    "cdrom %s: locked by another program (vm.conf:3)",
+		    in("qbase"));
+		assert_string_equal(text, i == 0 ? want : "");
+		forget(v);
+		close(to);
+		fclose(from);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
+	assert_string_equal(start_one("qtop", 0), "");
+	assert_false(locked("qbase", 1));
 }
 
 static void
@@ -307,6 +404,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(kept),
 		cmocka_unit_test(other_program),
 		cmocka_unit_test(for_a_moment),
+		cmocka_unit_test(written_by_qemu),
 		cmocka_unit_test(discs),
 		cmocka_unit_test(named_by_a_client),
 	};

@@ -128,7 +128,8 @@ infos(void **state)
 {
 	struct vm_spec *s = vm_spec_new("db");
 	const struct vm_info in = { s, VMS_PAUSED, 4321, 1ULL << 33, 1000,
-		-5000000000LL, VMEXIT_SIGNAL, text, tty, more, other };
+		-5000000000LL, VMEXIT_SIGNAL, text, tty, more, other, 0,
+		{ 0 } };
 	struct ibuf *b = new_body();
 	struct vm_info out;
 

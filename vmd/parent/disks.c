@@ -11,7 +11,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -25,9 +24,6 @@
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
-#define LOCK_TRIES   10
-#define LOCK_WAIT_MS 100
-
 /* Where we are. */
 struct chain {
 	struct vm *vm;
@@ -38,8 +34,7 @@ struct chain {
 	char *path;		 /* of the layer, NULL: the top */
 	enum disk_format format; /* declared for the layer */
 	int fd;			 /* the layer */
-	struct event *again;	 /* try to lock it again */
-	unsigned int tries;
+	struct lock_retry retry;
 	size_t overflow; /* files that the list had no place for */
 	struct {
 		dev_t dev;
@@ -50,15 +45,23 @@ struct chain {
 static void next_disk(struct chain *c);
 static void open_layer(struct chain *c);
 
+/* Unlocked at once: the process that reads it may not be gone yet. */
+static void
+close_layer(int *fd)
+{
+	if (*fd != -1)
+		image_unlock(*fd);
+	fd_close(fd);
+}
+
 static void
 chain_free(struct chain *c)
 {
 	c->vm->chain = NULL;
 	open_cancel(c->opening);
 	image_cancel(c->imaging);
-	if (c->again != NULL)
-		event_free(c->again);
-	fd_close(&c->fd);
+	image_lock_over(&c->retry);
+	close_layer(&c->fd);
 	free(c->path);
 	free(c);
 }
@@ -78,7 +81,7 @@ give_up(struct chain *c)
 
 	for (i = 0; i < VM_MAX_LAYERS; i++) {
 		fd = fdlist_take(&c->vm->fds, FD_DISK, c->disk, i);
-		fd_close(&fd);
+		close_layer(&fd);
 	}
 	disk(c)->qcow2 = 0;
 	chain_free(c);
@@ -308,22 +311,6 @@ inspect(struct chain *c)
 
 static void lock_again(int fd, short ev, void *arg);
 
-/*
- * Who has the lock may be about to let go: a program that looks at images,
- * or the process of a disk whose VM has ended.  1 if we try again.
- */
-static int
-wait_for_lock(struct chain *c)
-{
-	const struct timeval tv = { .tv_usec = LOCK_WAIT_MS * 1000 };
-
-	if (errno != EAGAIN || c->tries++ == LOCK_TRIES)
-		return 0;
-	if (c->again == NULL)
-		c->again = evtimer_new(c->vm->parent->base, lock_again, c);
-	return c->again != NULL && event_add(c->again, &tv) == 0;
-}
-
 static void
 lock(struct chain *c)
 {
@@ -331,7 +318,8 @@ lock(struct chain *c)
 
 	if ((why = image_lock(c->vm, c->fd, writable(c))) == NULL)
 		inspect(c);
-	else if (!wait_for_lock(c))
+	else if (!image_lock_again(&c->retry, c->vm->parent->base, lock_again,
+		     c))
 		failed(c, VMERR_DISK_MISSING, why);
 }
 
@@ -396,7 +384,7 @@ next_disk(struct chain *c)
 	free(c->path);
 	c->path = NULL;
 	c->layer = 0;
-	c->tries = 0;
+	image_lock_over(&c->retry);
 	c->format = disk(c)->format;
 	open_layer(c);
 }

@@ -29,9 +29,7 @@ regular(const struct vm *v, int fd)
 static const char *
 disc(const struct vm *v, int fd)
 {
-	const char *why = image_unfit(v, fd);
-
-	return why == NULL ? image_lock(v, fd, 0) : why;
+	return image_unfit(v, fd);
 }
 
 /* clang-format off */
@@ -74,6 +72,36 @@ failed(struct vm *v, const struct step *st, const char *why)
 	    v->given & st->given ? "" : vm_where(v));
 }
 
+static void lock_again(int fd, short ev, void *arg);
+
+/* A CD-ROM is locked, for as long as it is open. */
+static void
+lock_step(struct vm *v)
+{
+	const struct step *st = &steps[v->open_step];
+	const char *why = NULL;
+	int fd;
+
+	if (st->kind == FD_CDROM)
+		why = image_lock(v, fdlist_get(&v->fds, FD_CDROM, 0, 0), 0);
+	if (why == NULL) {
+		image_lock_over(&v->retry);
+		v->open_step++;
+		vm_open_files(v);
+	} else if (!image_lock_again(&v->retry, v->parent->base, lock_again,
+		       v)) {
+		fd = fdlist_take(&v->fds, st->kind, 0, 0);
+		fd_close(&fd);
+		failed(v, st, why);
+	}
+}
+
+static void
+lock_again(int fd, short ev, void *arg)
+{
+	lock_step(arg);
+}
+
 static void
 opened(void *arg, int fd, const char *why)
 {
@@ -90,8 +118,7 @@ opened(void *arg, int fd, const char *why)
 		failed(v, st, why);
 		return;
 	}
-	v->open_step++;
-	vm_open_files(v);
+	lock_step(v);
 }
 
 struct cred *
@@ -182,6 +209,25 @@ vm_close_files(struct vm *v)
 	v->fds.n = n;
 }
 
+/*
+ * The ring of a device process has had its files registered, and the kernel
+ * lets go of them some time after the process was reaped: when its I/O is
+ * over, but not yet the lock of the open file.
+ */
+void
+vm_release_files(struct vm *v)
+{
+	const struct fdent *e;
+	size_t i;
+
+	for (i = 0; i < v->fds.n; i++) {
+		e = &v->fds.ents[i];
+		if (!v->lost && (e->kind == FD_DISK || e->kind == FD_CDROM))
+			image_unlock(e->fd);
+	}
+	fdlist_close(&v->fds);
+}
+
 static int
 same_path(const char *a, const char *b)
 {
@@ -213,7 +259,7 @@ vm_keep_disks(struct vm *v, struct vm_spec *next)
 	uint32_t i;
 
 	if (v->run == NULL || !same_disks(v->run, next)) {
-		fdlist_close(&v->fds);
+		vm_release_files(v);
 		return;
 	}
 	for (i = 0; i < next->ndisks; i++) {

@@ -27,6 +27,11 @@ void vm_disks_cancel(struct vm *v);
 void vm_files_opened(struct vm *v, size_t over);
 
 /*
+ * The run is over and nothing can write for it any more: close all, and let
+ * go of the locks, also if a duplicate is still about to be closed.
+ */
+void vm_release_files(struct vm *v);
+/*
  * Between a run and a restart: the disks stay open and locked, all else is
  * closed.
  */

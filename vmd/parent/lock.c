@@ -1,21 +1,24 @@
 /*
- * What may be a disk, and who has it: whole-file locks of the open file
- * description (F_OFD_SETLK), which go with the descriptor through all
- * processes, exclude other programs that lock images and are gone when the
- * last duplicate is closed.
+ * What may be a disk or CD-ROM, and who has it: locks that go with the
+ * descriptor through all processes (lib/disk/imglock.h).
  */
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/disk/imglock.h"
+#include "lib/util/log.h"
 #include "vmd/parent/image.h"
 #include "vmd/parent/parent.h"
 
-#define SECTOR 512
+#define SECTOR	     512
+#define LOCK_TRIES   10
+#define LOCK_WAIT_MS 100
 
 /* NULL, or why it is no file for a disk of `v'. */
 static const char *
@@ -63,7 +66,7 @@ same_file(const struct stat *a, const struct stat *b)
 }
 
 static int
-has_file(const struct vm *v, const struct stat *st)
+has_file(const struct vm *v, const struct stat *st, int but)
 {
 	const struct fdent *e;
 	struct stat have;
@@ -72,7 +75,8 @@ has_file(const struct vm *v, const struct stat *st)
 	for (i = 0; i < v->fds.n; i++) {
 		e = &v->fds.ents[i];
 		if ((e->kind == FD_DISK || e->kind == FD_CDROM) &&
-		    fstat(e->fd, &have) == 0 && same_file(st, &have))
+		    e->fd != but && fstat(e->fd, &have) == 0 &&
+		    same_file(st, &have))
 			return 1;
 	}
 	return 0;
@@ -89,7 +93,7 @@ holder(const struct vm *v, int fd)
 	if (fstat(fd, &st) == -1)
 		return strerror(errno);
 	TAILQ_FOREACH(o, &v->parent->vms, entry) {
-		if (!has_file(o, &st))
+		if (!has_file(o, &st, fd))
 			continue;
 		errno = EBUSY;
 		if (o == v)
@@ -105,29 +109,40 @@ const char *
 image_lock(const struct vm *v, int fd, int writable)
 {
 	static char text[128];
-	struct flock fl = {
-		.l_type = writable ? F_WRLCK : F_RDLCK,
-		.l_whence = SEEK_SET,
-	};
 
-	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
+	if (imglock(fd, writable) == 0)
 		return NULL;
-	if (errno == EAGAIN || errno == EACCES)
+	if (errno == EAGAIN)
 		return holder(v, fd);
 	snprintf(text, sizeof(text), "cannot be locked: %s", strerror(errno));
 	return text;
 }
 
-void
-images_unlock(const struct fdlist *fds)
+int
+image_lock_again(struct lock_retry *r, struct event_base *base,
+    void (*fn)(int, short, void *), void *arg)
 {
-	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-	const struct fdent *e;
-	size_t i;
+	const struct timeval tv = { .tv_usec = LOCK_WAIT_MS * 1000 };
 
-	for (i = 0; i < fds->n; i++) {
-		e = &fds->ents[i];
-		if (e->kind == FD_DISK || e->kind == FD_CDROM)
-			fcntl(e->fd, F_OFD_SETLK, &fl);
-	}
+	if (errno != EAGAIN || r->tries++ == LOCK_TRIES)
+		return 0;
+	if (r->timer == NULL)
+		r->timer = evtimer_new(base, fn, arg);
+	return r->timer != NULL && event_add(r->timer, &tv) == 0;
+}
+
+void
+image_lock_over(struct lock_retry *r)
+{
+	if (r->timer != NULL)
+		event_free(r->timer);
+	r->timer = NULL;
+	r->tries = 0;
+}
+
+void
+image_unlock(int fd)
+{
+	if (imglock_drop(fd) == -1)
+		log_warn("unlock");
 }

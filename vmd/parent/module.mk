@@ -36,7 +36,8 @@ PARENT_SRCS = \
 	vmd/parent/state.c \
 	vmd/parent/statedir.c \
 	vmd/parent/stop.c \
-	vmd/parent/vms.c
+	vmd/parent/vms.c \
+	lib/disk/imglock.c
 
 UNIT += opener_test
 opener_test_SRCS = \
@@ -60,6 +61,7 @@ opener_proc_test_LIBS = -lbsd -levent_core
 # With opener and image as processes.
 DISKS_TEST_SRCS = \
 	regress/unit/disks_fake.c \
+	lib/disk/imglock.c \
 	vmd/parent/cred.c \
 	vmd/parent/disks.c \
 	vmd/parent/files.c \

@@ -112,7 +112,7 @@ vm_start(struct vm *v, const struct msg_hdr *hdr)
 	}
 	vm_timer_clear(v);
 	v->asked = 0;
-	v->launched = 0;
+	v->launched = v->lost = 0;
 	v->open_step = 0;
 	v->started_ms = 0;
 	v->generation = ++p->generation;

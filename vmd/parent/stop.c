@@ -154,8 +154,7 @@ settle(struct vm *v)
 	struct parent *p = v->parent;
 
 	vm_tty_close(v);
-	images_unlock(&v->fds);
-	fdlist_close(&v->fds);
+	vm_release_files(v);
 	vm_spec_free(v->run);
 	v->run = NULL;
 	v->run_uid = 0;
@@ -227,6 +226,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	vm_timer_clear(v);
 	open_cancel(v->opening);
 	v->opening = NULL;
+	image_lock_over(&v->retry);
 	vm_disks_cancel(v);
 	free(v->exit_text);
 	v->exit_text = NULL;
@@ -255,8 +255,10 @@ vm_all_lost(struct parent *p, const char *text)
 	struct vm *v, *next;
 
 	TAILQ_FOREACH_SAFE(v, &p->vms, entry, next)
-		if (v->launched)
+		if (v->launched) {
+			v->lost = 1;
 			vm_ended(v, VMEXIT_FAILED, text);
+		}
 }
 
 int

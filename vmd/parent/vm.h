@@ -19,6 +19,12 @@ struct parent;
  * A VM as the parent knows it, and its state machine.
  */
 
+/* A file that is locked, and will be tried again; zeros: not yet. */
+struct lock_retry {
+	struct event *timer;
+	unsigned int tries;
+};
+
 struct vm {
 	TAILQ_ENTRY(vm) entry;
 	struct parent *parent;
@@ -31,6 +37,7 @@ struct vm {
 	enum vm_state state; /* vm_event() is the only writer */
 	uint64_t generation; /* of the current launch, 0: none */
 	int launched;	     /* vmm was told of this generation */
+	int lost;	     /* vmm went first: who knows what still runs */
 	int asked;	     /* to stop, by a person or the daemon */
 	int doomed;	     /* by `reset': forgotten when it ends */
 	int32_t pid;
@@ -42,6 +49,7 @@ struct vm {
 	struct fdlist fds;	 /* files of this run */
 	struct opening *opening; /* file being opened, or NULL */
 	struct chain *chain;	 /* disks being opened, or NULL */
+	struct lock_retry retry; /* of the CD-ROM */
 	size_t open_step;
 
 	int tty_master;

@@ -153,6 +153,8 @@ guest_settle(struct guest *g)
 	answer_all(g);
 	if (g->own != 0)
 		guest_report(g, 0);
+	/* Who hears of its end finds its images closed. */
+	devices_free(g);
 	report_end(g, g->status);
 	guest_free(g);
 	if (m->ending && TAILQ_EMPTY(&m->guests))
