@@ -104,9 +104,9 @@ plain(void **state)
 static void
 mute(void **state)
 {
+	struct vm *v = with_devices("web1");
 	int64_t begin = now_ms();
 
-	with_devices("web1");
 	send_id(LIST, 5, "", VMOP_DEVICES, 0);
 	send_id(LIST, 6, "web1", VMOP_DEVICES, 0);
 	until_got(&control, END);
@@ -117,8 +117,9 @@ mute(void **state)
 	assert_null(TAILQ_FIRST(&parent.listings));
 	/* Too late for those, and not what a later one has asked for. */
 	say_list(vmm.hdr.reqid, 77);
-	clear(&control);
 	settle_all();
+	assert_true(v->counts_ms >= begin);
+	v->counts_ms = begin;
 	clear(&control);
 	clear(&vmm);
 	send_id(LIST, 7, "web1", VMOP_DEVICES, 0);

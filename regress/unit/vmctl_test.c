@@ -143,13 +143,14 @@ json(void **state)
 	    "\"started\":1600000000,\"exit\":\"reset\","
 	    "\"exit_text\":\"by \\\"0xcf9\\\"\","
 	    "\"error\":\"boot /x: \\u001B[2J\",\"pending\":\"changed\","
-	    "\"file\":\"/etc/vm.conf\",\"line\":12}\n";
+	    "\"file\":\"/etc/vm.conf\",\"line\":12,\"devices\":null}\n";
 	static const char row2[] =
 	    "{\"id\":22,\"name\":\"db\",\"state\":\"stopped\",\"pid\":null,"
 	    "\"vcpus\":1,\"memory\":536870912,\"resident\":null,"
 	    "\"tty\":null,\"owner\":\"54321\",\"started\":null,"
 	    "\"exit\":null,\"exit_text\":null,\"error\":null,"
-	    "\"pending\":null,\"file\":null,\"line\":null}\n";
+	    "\"pending\":null,\"file\":null,\"line\":null,"
+	    "\"devices\":null}\n";
 	char both[2048];
 
 	snprintf(both, sizeof(both), "%s%s", row1, row2);
