@@ -60,8 +60,8 @@ check_info(const struct vm_info *i, int64_t reads)
 	assert_int_equal(d->counted, reads != -1);
 	assert_int_equal(d->state, reads == -1 ? DEVST_UNKNOWN : DEVST_RUNNING);
 	assert_int_equal(d->replaced, reads == -1 ? 0 : 2);
-	assert_true(d->counts[DEVS_READS] ==
-	    (reads == -1 ? 0 : (uint64_t)reads));
+	assert_true(
+	    d->counts[DEVS_READS] == (reads == -1 ? 0 : (uint64_t)reads));
 	/* Nobody has said anything of this one. */
 	assert_int_equal(i->devs.devs[1].kind, DEV_VIOSCSI);
 	assert_int_equal(i->devs.devs[1].counted, 0);
