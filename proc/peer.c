@@ -329,7 +329,8 @@ peer_new(struct event_base *base, int fd, const struct peer_conf *conf)
 	}
 	p->conf = *conf;
 	imsgbuf_init(&p->ib, fd);
-	imsgbuf_allow_fdpass(&p->ib);
+	if (!conf->no_fds)
+		imsgbuf_allow_fdpass(&p->ib);
 	if (p->conf.max_queue == 0)
 		p->conf.max_queue = QUEUE_DEFAULT;
 	if (p->conf.log_rate == 0)

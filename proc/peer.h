@@ -66,6 +66,11 @@ struct peer_conf {
 	unsigned int write_timeout; /* seconds without progress; 0: none */
 	unsigned int log_rate;	    /* lines a second; 0: PEER_LOG_RATE */
 	unsigned int read_timeout;  /* seconds for one message; 0: none */
+	/*
+	 * 1: the other end may send no descriptors: one that does is broken.
+	 * Closing what it sent could take as long as it likes.
+	 */
+	int no_fds;
 };
 
 /* Takes `fd' (made non-blocking, close-on-exec).  NULL with errno. */

@@ -154,16 +154,14 @@ flush(struct vmctl *ctl)
 }
 
 static int
-compose(struct vmctl *ctl, uint32_t type, const struct ibuf *body, int *fds,
-    size_t nfds)
+compose(struct vmctl *ctl, uint32_t type, const struct ibuf *body)
 {
 	struct ibuf *b;
 
 	if ((b = imsg_create(&ctl->ib, type, 0, 0, MSG_HDR_LEN)) == NULL)
 		return -1;
 	if (wire_put_u64(b, ++ctl->reqid) == -1 || wire_put_u64(b, 0) == -1 ||
-	    (body != NULL && ibuf_add_ibuf(b, body) == -1) ||
-	    (nfds > 0 && imsg_set_fds(b, fds, nfds) == -1)) {
+	    (body != NULL && ibuf_add_ibuf(b, body) == -1)) {
 		ibuf_free(b);
 		return -1;
 	}
@@ -172,21 +170,17 @@ compose(struct vmctl *ctl, uint32_t type, const struct ibuf *body, int *fds,
 }
 
 int
-client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body, int *fds,
-    size_t nfds)
+client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body)
 {
-	size_t i;
 	int rc;
 
 	if ((rc = client_connect(ctl)) != ST_DONE)
 		;
-	else if (compose(ctl, type, body, fds, nfds) == -1) {
+	else if (compose(ctl, type, body) == -1) {
 		complain(ctl, NULL, "request: %s", strerror(errno));
 		rc = ST_FAILED;
 	} else if (flush(ctl) == -1)
 		rc = lost_errno(ctl);
-	for (i = 0; i < nfds; i++)
-		fd_close(&fds[i]);
 	ibuf_free(body);
 	return rc;
 }
@@ -202,7 +196,7 @@ client_send_id(struct vmctl *ctl, uint32_t type, const struct vmop_id *op)
 		ibuf_free(b);
 		return ST_FAILED;
 	}
-	return client_send(ctl, type, b, NULL, 0);
+	return client_send(ctl, type, b);
 }
 
 /* 1: `a' answers the latest request, 0: it does not, -1: malformed. */

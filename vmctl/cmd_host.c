@@ -133,8 +133,7 @@ cmd_host(struct vmctl *ctl, int argc, char **argv)
 			    strerror(errno));
 		return local(ctl);
 	}
-	if ((rc = client_send(ctl, IMSG_CTL_HOST_REQUEST, NULL, NULL, 0)) !=
-		ST_DONE ||
+	if ((rc = client_send(ctl, IMSG_CTL_HOST_REQUEST, NULL)) != ST_DONE ||
 	    (rc = client_recv(ctl, &a)) != ST_DONE)
 		return rc;
 	rc = answered(ctl, &a);

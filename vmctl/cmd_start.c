@@ -2,20 +2,16 @@
  * start: a VM of the configuration as it is or with other settings for this
  * run, or a VM that lives as long as it runs.
  *
- * Files named here are opened here, with the rights of the one who asks, and
- * go to the daemon as descriptors.
+ * Files go to the daemon by name, from the root; it opens them with the
+ * rights of the one who asks.
  */
-
-#include <sys/stat.h>
 
 #include <bsd/stdlib.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
@@ -25,7 +21,6 @@
 struct start {
 	struct vmctl *ctl;
 	struct vm_spec *spec;
-	struct fdlist fds;
 	unsigned int nics; /* of -i, 0: not given */
 	int attach;
 };
@@ -53,75 +48,60 @@ once(struct start *s, int opt, uint32_t given)
 	return ST_USAGE;
 }
 
-/* A disk that cannot be written is one to be read. */
-static int
-open_rw(const char *path, int flags)
+/* `file' from the root, as it is: who opens it follows its links. */
+static char *
+full_path(const char *file)
 {
-	int fd = open(path, O_RDWR | flags);
+	char *cwd, *path;
 
-	if (fd == -1 && (errno == EACCES || errno == EROFS || errno == EPERM))
-		fd = open(path, O_RDONLY | flags);
-	return fd;
+	if (file[0] == '/')
+		return strdup(file);
+	if ((cwd = getcwd(NULL, 0)) == NULL)
+		return NULL;
+	if (asprintf(&path, "%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, file) ==
+	    -1)
+		path = NULL;
+	free(cwd);
+	return path;
 }
 
-/* Open a regular file (disks, CD-ROMs: or a device); -1 with errno. */
 static int
-open_file(const char *path, enum fd_kind kind)
+take_path(struct start *s, int opt, const char *file, char **path)
 {
-	/* A FIFO must not hold us up. */
-	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd, device = kind == FD_DISK || kind == FD_CDROM;
-	struct stat st;
-
-	fd = kind == FD_DISK ? open_rw(path, flags) : open(path, flags);
-	if (fd == -1)
-		return -1;
-	if (fstat(fd, &st) == 0 &&
-	    (S_ISREG(st.st_mode) || (device && S_ISBLK(st.st_mode)))) {
-		fcntl(fd, F_SETFL, 0);
-		return fd;
-	}
-	close(fd);
-	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-	return -1;
-}
-
-/* The file of option `opt': its full path and a descriptor. */
-static int
-take_file(struct start *s, int opt, const char *file, enum fd_kind kind,
-    unsigned int idx, char **path)
-{
-	int fd;
-
-	if ((*path = realpath(file, NULL)) == NULL)
+	if (file[0] == '\0')
+		return bad(s, opt, "not a name of a file");
+	if ((*path = full_path(file)) == NULL)
 		return bad(s, opt, strerror(errno));
-	if ((fd = open_file(*path, kind)) == -1)
-		return bad(s, opt,
-		    errno == EINVAL ? "not a regular file" : strerror(errno));
-	if (fdlist_add(&s->fds, kind, idx, 0, &fd) == -1) {
-		fd_close(&fd);
-		return bad(s, opt, strerror(errno));
-	}
 	return ST_DONE;
 }
 
 static int
-opt_file(struct start *s, int opt, enum fd_kind kind, uint32_t given,
-    char **path)
+opt_file(struct start *s, int opt, uint32_t given, char **path)
 {
 	int rc;
 
 	if ((rc = once(s, opt, given)) != ST_DONE)
 		return rc;
-	return take_file(s, opt, optarg, kind, 0, path);
+	return take_path(s, opt, optarg, path);
 }
 
+/* One that can be read but not written.  The daemon finds out by itself. */
 static int
-read_only(const struct start *s, unsigned int disk)
+read_only(const char *path)
 {
-	int flags = fcntl(fdlist_get(&s->fds, FD_DISK, disk, 0), F_GETFL);
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, O_RDWR | flags);
 
-	return (flags & O_ACCMODE) == O_RDONLY;
+	if (fd != -1) {
+		close(fd);
+		return 0;
+	}
+	if (errno != EACCES && errno != EROFS && errno != EPERM)
+		return 0;
+	if ((fd = open(path, O_RDONLY | flags)) == -1)
+		return 0;
+	close(fd);
+	return 1;
 }
 
 /* "[raw:|qcow2:]path" */
@@ -147,8 +127,8 @@ opt_disk(struct start *s)
 		d->format = DISK_QCOW2;
 		file += 6;
 	}
-	rc = take_file(s, 'd', file, FD_DISK, v->ndisks, &d->path);
-	if (rc == ST_DONE && read_only(s, v->ndisks)) {
+	rc = take_path(s, 'd', file, &d->path);
+	if (rc == ST_DONE && read_only(d->path)) {
 		d->flags |= DISKF_READONLY;
 		fprintf(stderr, "vmctl: disk %s is read-only\n", file);
 	}
@@ -284,15 +264,14 @@ option(struct start *s, int c)
 	case 'B':
 		return opt_bootdev(s);
 	case 'b':
-		return opt_file(s, c, FD_BOOT, VMGIVEN_BOOT, &s->spec->boot);
+		return opt_file(s, c, VMGIVEN_BOOT, &s->spec->boot);
 	case 'c':
 		s->attach = 1;
 		return ST_DONE;
 	case 'd':
 		return opt_disk(s);
 	case 'I':
-		return opt_file(s, c, FD_INITRD, VMGIVEN_INITRD,
-		    &s->spec->initrd);
+		return opt_file(s, c, VMGIVEN_INITRD, &s->spec->initrd);
 	case 'i':
 		return opt_nics(s);
 	case 'L':
@@ -304,7 +283,7 @@ option(struct start *s, int c)
 	case 'p':
 		return opt_cpus(s);
 	case 'r':
-		return opt_file(s, c, FD_CDROM, VMGIVEN_CDROM, &s->spec->cdrom);
+		return opt_file(s, c, VMGIVEN_CDROM, &s->spec->cdrom);
 	case 't':
 		return opt_parent(s);
 	default:
@@ -359,21 +338,15 @@ check_new(struct start *s, const char *name)
 static int
 send_start(struct start *s)
 {
-	int fds[VM_MAXFDS];
 	struct ibuf *b;
-	size_t i, n;
 
 	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
-	    vm_spec_put(b, s->spec) == -1 ||
-	    wire_put_fdlist(b, &s->fds) == -1) {
+	    vm_spec_put(b, s->spec) == -1) {
 		complain(s->ctl, s->spec->name, "%s", strerror(errno));
 		ibuf_free(b);
 		return ST_FAILED;
 	}
-	for (i = 0, n = s->fds.n; i < n; i++)
-		fds[i] = s->fds.ents[i].fd;
-	s->fds.n = 0; /* they are taken */
-	return client_send(s->ctl, IMSG_VMDOP_START_VM_REQUEST, b, fds, n);
+	return client_send(s->ctl, IMSG_VMDOP_START_VM_REQUEST, b);
 }
 
 static int
@@ -456,7 +429,6 @@ cmd_start(struct vmctl *ctl, int argc, char **argv)
 	}
 	s.spec->given = 0;
 	rc = run(&s, argc, argv);
-	fdlist_close(&s.fds);
 	vm_spec_free(s.spec);
 	return rc;
 }

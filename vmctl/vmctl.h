@@ -105,11 +105,10 @@ int client_try(struct vmctl *ctl);
 int client_connect(struct vmctl *ctl);
 void client_close(struct vmctl *ctl);
 /*
- * Connect and send a request.  `body' (may be NULL) is freed and the `fds'
- * are taken in every case.  ST_DONE, or another status after a message.
+ * Connect and send a request.  `body' (may be NULL) is freed in every
+ * case.  ST_DONE, or another status after a message.
  */
-int client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body, int *fds,
-    size_t nfds);
+int client_send(struct vmctl *ctl, uint32_t type, struct ibuf *body);
 int client_send_id(struct vmctl *ctl, uint32_t type, const struct vmop_id *op);
 /*
  * Wait for the next answer to the latest request; as above, ST_TIMEOUT when

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/disk/io_int.h"
 
@@ -48,14 +49,16 @@ io_new(unsigned int depth, const int *fds, size_t nfds, int sync)
 	}
 	if ((io = calloc(1, sizeof(*io))) == NULL)
 		return NULL;
-	io->depth = depth;
-	io_list_init(&io->queue);
-	if (!sync && io_ring_init(io, fds, nfds) == 0) {
-		io->is_ring = 1;
-	} else if (io_sync_init(io, fds, nfds) == -1) {
+	if ((io->fds = calloc(nfds, sizeof(*fds))) == NULL) {
 		free(io);
 		return NULL;
 	}
+	memcpy(io->fds, fds, nfds * sizeof(*fds));
+	io->nfds = nfds;
+	io->depth = depth;
+	io_list_init(&io->queue);
+	io_list_init(&io->polls);
+	io->is_ring = !sync && io_ring_init(io) == 0;
 	return io;
 }
 
@@ -66,8 +69,7 @@ io_free(struct io *io)
 		return;
 	if (io->is_ring)
 		io_ring_fini(io);
-	else
-		io_sync_fini(io);
+	free(io->fds);
 	free(io);
 }
 
@@ -129,6 +131,20 @@ io_poll(struct io *io, struct io_op *op, int file)
 	op->kind = IO_POLL;
 	op->file = (short)file;
 	io_list_add(&io->queue, op);
+}
+
+void
+io_watch(struct io *io, struct io_op *op, int file)
+{
+	op->kind = IO_WATCH;
+	op->file = (short)file;
+	io_list_add(&io->queue, op);
+}
+
+int
+io_ready(const struct io *io)
+{
+	return io->is_ring ? io_ring_ready(io) : -1;
 }
 
 int

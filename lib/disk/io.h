@@ -31,7 +31,8 @@ struct io_op {
 /*
  * An engine for at most `depth' operations at a time on `fds', which stay
  * the caller's and are named by their index from then on.  Make it before
- * the system call filter; io_run() then needs io_uring_enter(2) only.
+ * the system call filter; io_run() then needs io_uring_enter(2), and
+ * pwritev2(2) for writes to files and block devices.
  * `sync': use no ring even if there is one.  NULL with errno.
  */
 struct io *io_new(unsigned int depth, const int *fds, size_t nfds, int sync);
@@ -55,6 +56,12 @@ void io_fallocate(struct io *io, struct io_op *op, int file, int mode,
     uint64_t off, uint64_t len);
 /* Done once the file is readable, or has ended. */
 void io_poll(struct io *io, struct io_op *op, int file);
+/*
+ * Done each time something comes into the file, from now on for ever: with
+ * a ring once for what comes meanwhile, whether it is read or not; without
+ * one as long as something is there.  After an error it is over.
+ */
+void io_watch(struct io *io, struct io_op *op, int file);
 
 /*
  * Submit what is queued, wait for at least one completion if `wait', and
@@ -62,5 +69,11 @@ void io_poll(struct io *io, struct io_op *op, int file);
  * how many completed, or -1 with errno.
  */
 int io_run(struct io *io, int wait);
+
+/*
+ * Without a system call: may io_run() find something to do without waiting?
+ * -1 if nobody can tell.
+ */
+int io_ready(const struct io *io);
 
 #endif

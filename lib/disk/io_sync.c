@@ -7,30 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lib/disk/io_int.h"
 
 #define POLLS_MAX 64 /* files looked at at a time */
-
-int
-io_sync_init(struct io *io, const int *fds, size_t nfds)
-{
-	if ((io->fds = calloc(nfds, sizeof(*fds))) == NULL)
-		return -1;
-	memcpy(io->fds, fds, nfds * sizeof(*fds));
-	io->nfds = nfds;
-	io_list_init(&io->polls);
-	return 0;
-}
-
-void
-io_sync_fini(struct io *io)
-{
-	free(io->fds);
-}
 
 static ssize_t
 call(const struct io_op *op, int fd)
@@ -47,8 +28,8 @@ call(const struct io_op *op, int fd)
 	}
 }
 
-static int
-perform(int fd, const struct io_op *op)
+int
+io_perform(int fd, const struct io_op *op)
 {
 	ssize_t n;
 
@@ -74,11 +55,11 @@ perform_all(struct io *io)
 		next = op->next;
 		if (op->file < 0 || (size_t)op->file >= io->nfds) {
 			op->done(op, -EBADF);
-		} else if (op->kind == IO_POLL) {
+		} else if (op->kind == IO_POLL || op->kind == IO_WATCH) {
 			io_list_add(&io->polls, op);
 			continue;
 		} else {
-			op->done(op, perform(io->fds[op->file], op));
+			op->done(op, io_perform(io->fds[op->file], op));
 		}
 		n++;
 	}
@@ -93,7 +74,7 @@ poll_all(struct io *io, int timeout_ms)
 	struct io_list all = io->polls;
 	struct io_op *op, *next;
 	nfds_t i = 0, n = 0;
-	int done = 0;
+	int done = 0, res;
 
 	for (op = all.first; op != NULL && n < POLLS_MAX; op = op->next, n++) {
 		pfd[n].fd = io->fds[op->file];
@@ -109,7 +90,10 @@ poll_all(struct io *io, int timeout_ms)
 		next = op->next;
 		if (i < n && pfd[i].revents != 0) {
 			done++;
-			op->done(op, pfd[i].revents & POLLNVAL ? -EBADF : 0);
+			res = pfd[i].revents & POLLNVAL ? -EBADF : 0;
+			if (op->kind == IO_WATCH && res == 0)
+				io_list_add(&io->polls, op);
+			op->done(op, res);
 		} else {
 			io_list_add(&io->polls, op);
 		}

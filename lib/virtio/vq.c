@@ -280,5 +280,11 @@ vq_kick_on(struct vq *q)
 	vq_store16(q->used + off, val);
 	dirty(q, q->conf.used + off, 2);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return vq_waits(q);
+}
+
+int
+vq_waits(const struct vq *q)
+{
 	return q->redo || waiting(q) != 0;
 }

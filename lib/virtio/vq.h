@@ -134,6 +134,8 @@ int vq_publish(struct vq *q);
  */
 void vq_kick_off(struct vq *q);
 int vq_kick_on(struct vq *q);
+/* 1 if vq_next() may find something; for those who look all the time. */
+int vq_waits(const struct vq *q);
 
 /* Chains that are taken and not published. */
 unsigned int vq_inflight_count(const struct vq *q);

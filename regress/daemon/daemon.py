@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -329,6 +330,59 @@ def permissions(vmd):
 
 
 @tap.test
+def named_files(vmd):
+    """files are opened with the rights of the one who names them"""
+    mine = vmd.dir + "/mine"
+    os.mkdir(mine)
+    os.chmod(vmd.sock, 0o666)
+    secret = vmd.dir + "/secret.elf"
+    shutil.copy(GUEST + "tick.elf", secret)
+    os.chmod(secret, 0o600)
+    shutil.copy(secret, mine + "/own.elf")
+    os.chown(mine + "/own.elf", 65534, 65534)
+    os.symlink(secret, mine + "/link")
+    os.mkfifo(mine + "/fifo", 0o644)
+    for path, why in ((secret, "Permission denied"),
+                      (mine + "/link", "Permission denied"),
+                      (mine, "is a directory"),
+                      (mine + "/fifo", "is a FIFO"),
+                      ("/dev/null", "not a regular file or block device"),
+                      (mine + "/none", "No such file or directory")):
+        rc, out = as_nobody(vmd, "start", "-b", path, "tick")
+        assert rc == 1, (path, rc, out)
+        assert out == "vmctl: start tick: boot %s: %s\n" % (path, why), out
+    rc, out = as_nobody(vmd, "start", "-b",
+                        os.path.relpath(mine + "/own.elf"), "tick")
+    assert rc == 0, out
+    as_nobody(vmd, "stop", "-f", "-w", "tick")
+    os.chmod(vmd.sock, 0o660)
+    shutil.rmtree(mine)
+    os.unlink(secret)
+
+
+@tap.test
+def no_descriptors(vmd):
+    """nobody can send the daemon a descriptor"""
+    pids = [p for ps in vmd.pids().values() for p in ps]
+    before = {p: len(os.listdir("/proc/%d/fd" % p)) for p in pids}
+    for n in range(1, 80):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            r, w = os.pipe()
+            s.connect(vmd.sock)
+            try:
+                # A header of imsg(3), type n, with the mark of descriptors.
+                socket.send_fds(s, [struct.pack("=IIII", n, 40 | 1 << 31, 0,
+                                                0), bytes(24)], [w])
+            except PermissionError:
+                pass        # the kernel knows already
+            os.close(w)
+            assert os.read(r, 1) == b"", n
+            os.close(r)
+    vmd.vmctl("status")
+    assert before == {p: len(os.listdir("/proc/%d/fd" % p)) for p in pids}
+
+
+@tap.test
 def json_lines(vmd):
     """-j prints one object a line"""
     for line in vmd.vmctl("status", "-j").splitlines():
@@ -435,8 +489,8 @@ def bad_disks(vmd):
 
     fails("No such file", "-d", vmd.dir + "/none")
     fails("Is a directory", "-d", vmd.dir)
-    fails("not a regular file", "-d", fifo)
-    fails("not a regular file", "-r", fifo)
+    fails("disk 0 %s: is a FIFO" % fifo, "-d", fifo)
+    fails("cdrom %s: is a FIFO" % fifo, "-r", fifo)
     fails("disk 0 %s: not a qcow2 image" % image, "-d", "qcow2:" + image)
     fails("disk 1 %s: used by another disk" % image, "-d", image, "-d", image)
     fails("at most 16", *["-d", image] * 17)

@@ -3,19 +3,22 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 from vmdtest import BUILD, TOP, Daemon  # noqa: E402
 
+DIR = tempfile.mkdtemp(prefix="vmdtest.")
 CONF = """# vm.conf
 vm "demo" {
 	memory 256M
 	boot "%s/build/cache/guest/vmlinuz"
 	initrd "%s/stock/initrd"
-	cmdline "console=ttyS0"
+	cmdline "console=ttyS0 root=/dev/vda"
+	disk "%s/demo.qcow2"
 	disable
 }
-""" % (TOP, BUILD)
+""" % (TOP, BUILD, DIR)
 
 
 def say(text):
@@ -31,8 +34,11 @@ def vmctl(vmd, *args):
 
 say("The configuration")
 print(CONF, end="")
-say("vmd starts")
-with Daemon(CONF) as vmd:
+with Daemon(CONF, dir=DIR) as vmd:
+    say("Its disk, over an image with a root file system")
+    vmctl(vmd, "create", "-b", BUILD + "/stock/root.qcow2",
+          DIR + "/demo.qcow2")
+    say("vmd starts")
     print("$ vmd -f vm.conf")
     vmd.log.expect("host: .*")
     print(vmd.log.text, end="")
@@ -44,6 +50,9 @@ with Daemon(CONF) as vmd:
         con.expect("guest# ", 60)
         con.send("uname -srm\n")
         con.expect("Linux .*\n", 60)
+        con.expect("guest# ", 60)
+        con.send("df -h /\n")
+        con.expect("/dev/vda .*\n", 60)
         con.expect("guest# ", 60)
         print(flush=True)
     say("Its status")

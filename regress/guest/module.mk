@@ -2,7 +2,10 @@
 #	make guest-payloads build/regress/vmrun
 GUEST_PAYLOADS = \
 	acpi \
+	blk \
+	blkbad \
 	blkrun \
+	diskbench \
 	emul \
 	hello \
 	pci \
@@ -26,10 +29,14 @@ GUEST_HDRS = $(wildcard regress/guest/lib/*.h)
 GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
 	$(B)/guest/lib/blk.o $(B)/guest/lib/virtio.o
 # With ap_main().
-$(B)/guest/smp.elf: GUEST_LIB += $(B)/guest/lib/smp.o
-$(B)/guest/smp.elf: $(B)/guest/lib/smp.o
+$(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
+$(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
+# What only some need.
+$(B)/guest/diskbench.elf: $(B)/guest/lib/user.o
+
+$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 
@@ -40,7 +47,7 @@ $(B)/guest/%.o: regress/guest/%.S
 $(B)/guest/%.elf: $(B)/guest/%.o $(GUEST_LIB) regress/guest/lib/guest.ld
 	$(Q)$(CC) -static -nostdlib -no-pie -Wl,--build-id=none \
 		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
-		-T regress/guest/lib/guest.ld -o $@ $< $(GUEST_LIB)
+		-T regress/guest/lib/guest.ld -o $@ $(filter %.o,$^)
 
 guest-payloads: $(GUEST_PAYLOADS:%=$(B)/guest/%.elf)
 

@@ -391,7 +391,21 @@ on_log(struct peer *p, struct msg *m)
 	return 0;
 }
 
+/* The report of its sandbox: nobody asks for that here. */
+static int
+on_ready(struct peer *p, struct msg *m)
+{
+	struct log_line l;
+	uint32_t own;
+
+	if (log_line_get(&m->body, &l) == -1)
+		return -1;
+	log_line_fini(&l);
+	return wire_get_u32(&m->body, &own);
+}
+
 static const struct msg_handler msgs[] = {
+	{ IMSG_CTL_READY, ROLE_VM, on_ready },
 	{ IMSG_VMDOP_START_VM_RESPONSE, ROLE_VM, on_started },
 	{ IMSG_VMDOP_VM_EXIT, ROLE_VM, on_exit_msg },
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE, ROLE_VM, on_paused },

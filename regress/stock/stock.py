@@ -2,19 +2,17 @@
 """Debian's cloud kernel as a guest of vmd.  Needs a KVM that runs stock
 kernels: regress/stock/stock.sh starts this in the rig where the host has
 none.  CHECK_LONG=1: more cycles."""
-import collections
 import hashlib
 import os
 import struct
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
-from vmdtest import (BUILD, TOP, Daemon, Tap, check_same,  # noqa: E402
-                     snapshot, wait_gone)
+from vmdtest import Daemon, Tap, check_same, snapshot, wait_gone  # noqa: E402
+from stock_guest import (INITRD, KERNEL, boot, booted, runs,  # noqa: E402
+                         stopped)
+import stock_disk       # noqa: E402
 
-KERNEL = TOP + "/build/cache/guest/vmlinuz"
-INITRD = BUILD + "/stock/initrd"
 CYCLES = 20 if os.environ.get("CHECK_LONG") else 5
 CONF = """
 vm "one" {
@@ -50,39 +48,6 @@ vm "cd" {
 """
 
 tap = Tap()
-
-
-runs = collections.Counter()
-
-
-def boot(vmd, name):
-    """Start it and wait on its console, which begins with what it said in
-    earlier runs; what it saw."""
-    vmd.vmctl("start", name)
-    runs[name] += 1
-    with vmd.console(name) as con:
-        for _ in range(runs[name]):
-            seen = booted(con)
-    return seen
-
-
-def booted(console):
-    """Wait for the guest's own words; what it saw."""
-    m = console.expect(r"GUEST cpus=(\d+) memory=(\d+) clock=(\d+)\s", 60)
-    now = time.time()
-    console.expect("guest# ", 30)
-    return int(m[1]), int(m[2]) << 10, int(m[3]) - now
-
-
-def stopped(vmd, name):
-    """Stop it by its button and check that this is what ended it."""
-    with vmd.console(name) as con:
-        vmd.vmctl("stop", "-w", name, timeout=60)
-        con.out.wait_eof()
-        assert "GUEST power button" in con.out.text, con.out.text[-500:]
-    info = vmd.info(name)
-    assert info["state"] == "stopped", info
-    assert info["cause"] == "powered off", info
 
 
 def both(fmt, n):
@@ -215,6 +180,9 @@ def cdrom(vmd):
 @tap.test
 def cycles(vmd):
     """start and stop, again and again, leave nothing behind"""
+    if not runs["one"]:         # its console stays
+        boot(vmd, "one")
+        stopped(vmd, "one")
     before = snapshot(vmd)
     for _ in range(CYCLES):
         boot(vmd, "one")
@@ -226,6 +194,9 @@ def cycles(vmd):
 
 with Daemon("") as daemon:
     daemon.write_conf(CONF % ((KERNEL, INITRD) * 4 +
-                              (daemon.dir + "/cd.iso",)))
+                              (daemon.dir + "/cd.iso",)) +
+                      stock_disk.add(tap, daemon))
     daemon.vmctl("reload")
+    if sys.argv[1:]:
+        tap.tests = [t for t in tap.tests if t.__name__ in sys.argv[1:]]
     tap.run(daemon)

@@ -1,13 +1,15 @@
 #!/bin/sh
 # Stock guests, on this machine's KVM or in the rig.  TAP.
+# usage: stock.sh [test ...]	all of them, or those functions
 cd "$(dirname "$0")/../.." || exit 1
 if ! regress/stock/initrd >&2; then
 	echo "1..0 # SKIP no stock kernel could be fetched"
 	exit 0
 fi
+regress/stock/rootdisk >&2 || exit 1
 # The probe guest says which kind of KVM this is.
 if build/regress/vmrun -P 2>/dev/null | grep -q '^probe: done'; then
-	exec regress/stock/stock.py
+	exec regress/stock/stock.py "$@"
 fi
 exec regress/rig/rig -m 8192 -t 800 \
-    "CHECK_LONG=$CHECK_LONG exec regress/stock/stock.py"
+    "CHECK_LONG=$CHECK_LONG exec regress/stock/stock.py $*"

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,12 +60,15 @@ static struct {
 	int fd[NCHANNELS];	      /* -1: closed */
 	pid_t pid;
 	int pidfd;
-	char lines[8192]; /* what it logged */
+	char lines[8192];     /* what it logged */
+	unsigned int reports; /* of its sandbox */
 	/* Memory and the rest of a guest, for several processes. */
 	struct gmem mem;
 	struct dev_page *page;
 	size_t page_size;
 	int page_fd, image;
+	uint32_t qcow2;		 /* the image is */
+	int (*child)(void *arg); /* before it is one, or NULL */
 	int kick, call;
 } t = { .fd = { -1, -1 }, .pid = -1, .pidfd = -1 };
 
@@ -118,10 +122,14 @@ static inline int
 launch(void)
 {
 	static const char *const argv[] = { "vioblk", NULL };
-	struct spawn s = { .argv = argv, .keep_stdio = 1, .nfds = 1 };
+	struct spawn s = { .argv = argv,
+		.keep_stdio = 1,
+		.nfds = 1,
+		.child = t.child };
 	int sv[NCHANNELS][2], i;
 
 	t.lines[0] = '\0';
+	t.reports = 0;
 	if ((s.exe = open(GUEST, O_PATH | O_CLOEXEC)) == -1)
 		return -1;
 	for (i = 0; i < NCHANNELS; i++) {
@@ -326,6 +334,12 @@ take_line(struct imsg *im)
 	struct log_line l;
 
 	assert_int_equal(log_line_get(im->buf, &l), 0);
+	if (imsg_get_type(im) == IMSG_CTL_READY) {
+		t.reports++;
+		log_line_fini(&l);
+		return;
+	}
+	assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
 	snprintf(t.lines + n, sizeof(t.lines) - n, "%s\n", l.text);
 	log_line_fini(&l);
 }
@@ -345,10 +359,7 @@ take(int who, struct imsg *im)
 		assert_int_equal(wire_get_u64(im->buf, &nr), 0);
 		if (who == VM)
 			return 1;
-		if (imsg_get_type(im) != IMSG_CTL_READY) {
-			assert_int_equal(imsg_get_type(im), IMSG_CTL_LOG);
-			take_line(im);
-		}
+		take_line(im);
 		imsg_free(im);
 	}
 	return 0;
@@ -452,7 +463,7 @@ ready(void)
 {
 	int fd = copy(t.image);
 
-	say_start(0, &fd);
+	say_start(t.qcow2, &fd);
 	say_hello();
 	expect_ready(IMSG_DEVOP_READY, NULL);
 }
@@ -535,6 +546,41 @@ round_trip(uint64_t number)
 
 	say_order(IMSG_DEVOP_PAUSE, &o);
 	expect_order(IMSG_DEVOP_PAUSED, number);
+}
+
+/* Stop it where it is; 0: we may not. */
+static inline int
+hold(void)
+{
+	int st;
+
+	if (ptrace(PTRACE_SEIZE, t.pid, 0, PTRACE_O_EXITKILL) == -1 ||
+	    ptrace(PTRACE_INTERRUPT, t.pid, 0, 0) == -1)
+		return 0;
+	assert_int_equal(waitpid(t.pid, &st, 0), t.pid);
+	assert_true(WIFSTOPPED(st));
+	return 1;
+}
+
+/*
+ * Kill one that is held, and has work, when it has begun or ended its `n'th
+ * system call from now, or when it has done all `todo' and told so.
+ */
+static inline void
+kill_after(unsigned int n, uint16_t todo)
+{
+	unsigned int i, told = 0;
+	int st;
+
+	alarm(PATIENCE / 1000);
+	for (i = 0; i < n && told < 3; i++) {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, t.pid, 0, 0), 0);
+		assert_int_equal(waitpid(t.pid, &st, 0), t.pid);
+		assert_true(WIFSTOPPED(st));
+		told += used() >= todo;
+	}
+	alarm(0);
+	bury();
 }
 
 #endif

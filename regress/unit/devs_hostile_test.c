@@ -25,10 +25,9 @@ before_ready(void **state)
 		else
 			say_order(0, types[i], 0);
 		expect_cut(0, "malformed message");
+		/* What becomes of the guest is vmm's to say. */
 		run();
-		assert_int_equal(t.nready, 1);
-		assert_string_equal(t.ready,
-		    "vioblk0 ended before it was ready");
+		assert_int_equal(t.nready, 0);
 	}
 }
 
@@ -180,6 +179,7 @@ late_successor(void **state)
 	t.ds->ready_ms = SOON_MS;
 	attach(0, DEVF_REPLACED);
 	expect_failed(0, "is not ready in time");
+	t.ds->ready_ms = DEADLINE * 1000;
 	/* vmm kills it and sends another. */
 	replace(0);
 	hear(&t.dev[0], IMSG_DEVOP_ACTIVATE);

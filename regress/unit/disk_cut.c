@@ -12,7 +12,7 @@
 
 #include "regress/unit/disk_cut.h"
 
-#define EXHAUST 6 /* lost operations of which all choices are tried */
+#define EXHAUST 5 /* lost operations of which all choices are tried */
 #define SHOW	4 /* in so many thousand qemu-img looks, too */
 
 /* The byte of operation `i' at `off'. */

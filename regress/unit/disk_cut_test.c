@@ -263,7 +263,7 @@ test_cut(void **state)
 		rig_sh("qemu-img check -q -f qcow2 top");
 	}
 	kill_all();
-	cut_all(many ? 24 : 6);
+	cut_all(many ? 24 : 3);
 	print_message("%s: %zu operations, %ju images, %ju seen by qemu-img\n",
 	    s->name, fake.n, (uintmax_t)run.images, (uintmax_t)run.shown);
 	assert_true(run.images > fake.n * 3);

@@ -225,6 +225,77 @@ test_poll(void **state)
 	r->pipe[1] = dup(r->pipe[0]);
 }
 
+/* Told each time, without asking again. */
+static void
+test_watch(void **state)
+{
+	struct rig *r = *state;
+	struct one w = { .op.done = one_done };
+	char byte;
+	int i;
+
+	io_watch(r->io, &w.op, 1);
+	assert_int_equal(io_run(r->io, 0), 0);
+	for (i = 0; i < 100; i++) {
+		assert_int_equal(write(r->pipe[1], "!", 1), 1);
+		assert_int_equal(finish(r, &w), 0);
+		assert_int_equal(read(r->pipe[0], &byte, 1), 1);
+		w.done = 0;
+		assert_int_equal(io_run(r->io, 0), 0);
+		assert_int_equal(w.done, 0);
+	}
+}
+
+/* What is not read is told of once, and what comes then again. */
+static void
+test_watch_unread(void **state)
+{
+	struct rig *r = *state;
+	struct one w = { .op.done = one_done };
+	int i;
+
+	io_watch(r->io, &w.op, 1);
+	for (i = 0; i < 100; i++) {
+		w.done = 0;
+		assert_int_equal(write(r->pipe[1], "!", 1), 1);
+		assert_int_equal(finish(r, &w), 0);
+		assert_int_equal(io_run(r->io, 0), 0);
+	}
+}
+
+static void
+test_ready(void **state)
+{
+	struct rig *r = *state;
+	char buf[8] = "";
+	struct iovec v = { buf, sizeof(buf) };
+	struct one p = { .op.done = one_done }, o = { .op.done = one_done };
+
+	assert_int_equal(io_ready(r->io), 0);
+	io_poll(r->io, &p.op, 1);
+	assert_int_equal(io_ready(r->io), 1);
+	assert_int_equal(io_run(r->io, 0), 0);
+	assert_int_equal(io_ready(r->io), 0);
+	assert_int_equal(write(r->pipe[1], "!", 1), 1);
+	assert_int_equal(io_ready(r->io), 1);
+	assert_int_equal(io_run(r->io, 0), 1);
+	assert_int_equal(p.done, 1);
+	assert_int_equal(io_ready(r->io), 0);
+	/* A write to a file is done at once. */
+	io_writev(r->io, &o.op, 0, &v, 1, 0);
+	assert_int_equal(io_run(r->io, 0), 1);
+	assert_int_equal(o.done, 1);
+	assert_int_equal(o.res, 8);
+}
+
+static void
+test_ready_unknown(void **state)
+{
+	struct rig *r = *state;
+
+	assert_int_equal(io_ready(r->io), -1);
+}
+
 /* An operation that queues itself again until it has been done `left' times. */
 struct chain {
 	struct io_op op;
@@ -334,6 +405,9 @@ main(void)
 		RING(test_sync_fallocate),
 		RING(test_errors),
 		RING(test_poll),
+		RING(test_watch),
+		RING(test_watch_unread),
+		RING(test_ready),
 		RING(test_many),
 		RING(test_restricted),
 		SYNC(test_fallback),
@@ -341,6 +415,8 @@ main(void)
 		SYNC(test_sync_fallocate),
 		SYNC(test_errors),
 		SYNC(test_poll),
+		SYNC(test_watch),
+		SYNC(test_ready_unknown),
 		SYNC(test_many),
 		cmocka_unit_test(test_refused),
 	};

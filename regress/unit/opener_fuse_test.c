@@ -21,11 +21,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/fuse.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/helper.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -47,6 +49,9 @@ static struct parent parent;
 static struct parent_args args;
 static char dir[] = "/tmp/opener_fuse.XXXXXX";
 static struct cred joe = { JOE, JOE, NULL, 0 };
+static int mute; /* the server never answers a close(2) */
+static char root_file[] = "/etc/passwd";
+static struct cred jim = { JOE + 1, JOE + 1, NULL, 0 };
 static struct cred root = { 0, 0, NULL, 0 };
 
 /* --- a file system with one file ----------------------------------------- */
@@ -109,8 +114,11 @@ serve_one(int fd, const struct fuse_in_header *in, const char *arg)
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 		break;
-	case FUSE_RELEASE:
 	case FUSE_FLUSH:
+		if (mute)
+			break;
+		/* FALLTHROUGH */
+	case FUSE_RELEASE:
 		reply(fd, in->unique, 0, NULL, 0);
 		break;
 	default:
@@ -167,19 +175,27 @@ done(void *arg, int fd, const char *why)
 }
 
 static const char *
-try(const char *name, uint32_t trusted, struct cred *who)
+try_path(char *path, uint32_t trusted, struct cred *who)
 {
-	char path[128];
 	struct open_msg m = { path, OPEN_READ, trusted, who };
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	there = 0;
 	assert_non_null(open_start(&parent, &m, done, NULL));
 	event_base_dispatch(parent.base);
 	assert_true(there);
-	event_base_dispatch(parent.base); /* let it be reaped */
+	if (!mute)
+		event_base_dispatch(parent.base); /* let it be reaped */
 	assert_int_equal(denials, 0);
 	return text;
+}
+
+static const char *
+try(const char *name, uint32_t trusted, struct cred *who)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return try_path(path, trusted, who);
 }
 
 /* Mount it as that user would; `silent': nobody serves it. */
@@ -238,6 +254,90 @@ of_root(void **state)
 	take_away(pid, fd);
 }
 
+/*
+ * An opener that can neither close it nor be killed: its answer is there all
+ * the same, others open on, and it is reaped when the file system goes.
+ */
+static void
+closed_never(void **state)
+{
+	struct open_msg m = { root_file, OPEN_READ, 0, &joe };
+	time_t began = time(NULL);
+	int fd, i;
+	pid_t pid;
+
+	mute = 1;
+	pid = put_there(JOE, 0, &fd);
+	for (i = 0; i < 3; i++)
+		assert_string_equal(try("file", 0, &joe),
+		    "is on a file system of a user");
+	assert_string_equal(try_path(root_file, 0, &joe), "");
+	assert_true(time(NULL) - began < HELPER_TIMEOUT);
+	if (getenv("CHECK_LONG") != NULL) {
+		for (i = 3; i < HELPER_MAX_STUCK; i++)
+			try("file", 0, &joe);
+		sleep(7);
+		errno = 0;
+		assert_null(open_start(&parent, &m, done, NULL));
+		assert_int_equal(errno, EBUSY);
+		/* Only his. */
+		assert_string_equal(try_path(root_file, 0, &jim), "");
+	}
+	take_away(pid, fd);
+	mute = 0;
+	event_base_dispatch(parent.base);
+	assert_string_equal(try_path(root_file, 0, &joe), "");
+}
+
+static int
+tell_kernel(const char *file, const char *line)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	ssize_t n = (ssize_t)strlen(line);
+
+	return fd != -1 && write(fd, line, (size_t)n) == n ? 0 : -1;
+}
+
+/* Mounted in a namespace of his own, which /proc leads into. */
+static void
+elsewhere(void **state)
+{
+	char path[128];
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	assert_int_not_equal(pid = fork(), -1);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (setresgid(JOE, JOE, JOE) == -1 ||
+		    setresuid(JOE, JOE, JOE) == -1 ||
+		    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == -1 ||
+		    unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1 ||
+		    tell_kernel("/proc/self/setgroups", "deny") == -1 ||
+		    tell_kernel("/proc/self/uid_map", "0 12345 1") == -1 ||
+		    tell_kernel("/proc/self/gid_map", "0 12345 1") == -1 ||
+		    mount("test", dir, "tmpfs", 0, NULL) == -1 ||
+		    chdir(dir) == -1 || creat("file", 0666) == -1 ||
+		    write(ready[1], "", 1) == -1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) == 1) {
+		snprintf(path, sizeof(path), "/proc/%d/root%s/file", (int)pid,
+		    dir);
+		assert_string_equal(try_path(path, 0, &joe),
+		    "is on a file system of a user");
+	} else
+		print_message("# no namespaces for users here\n");
+	close(ready[0]);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* A call that never returns: it takes the ten seconds. */
 static void
 silent(void **state)
@@ -289,6 +389,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_a_user),
 		cmocka_unit_test(of_root),
+		cmocka_unit_test(closed_never),
+		cmocka_unit_test(elsewhere),
 		cmocka_unit_test(silent),
 	};
 

@@ -240,69 +240,59 @@ mute_image(void **state)
 	assert_false(locked(disk_path, 1));
 }
 
-/* --- what a client sends ------------------------------------------------- */
+/* --- what a client names ------------------------------------------------- */
 
 static void
-send_disk(const char *name, uint32_t given, const char *path, int fd,
-    enum fd_kind kind)
+send_disk(const char *boot, const char *path, const char *cdrom)
 {
-	struct vm_spec *s = vm_spec_new(name);
+	struct vm_spec *s = vm_spec_new("mine");
 	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
-	struct fdlist fds = FDLIST_INIT;
-	int fd_[2] = { memfd_create("kernel", MFD_CLOEXEC), fd };
 
-	s->given = VMGIVEN_BOOT | given;
-	s->boot = strdup("/kernel");
+	s->given = VMGIVEN_BOOT | VMGIVEN_DISKS | VMGIVEN_CDROM;
+	s->boot = strdup(boot);
+	s->cdrom = strdup(cdrom);
 	s->flags = VMF_OVERCOMMIT;
 	s->ndisks = 1;
 	s->disks[0].path = strdup(path);
 	s->disks[0].layers = 1; /* is not for a client to say */
 	s->disks[0].qcow2 = 1;
-	fds.n = 2;
-	fds.ents[0] = (struct fdent){ .kind = FD_BOOT };
-	fds.ents[1] = (struct fdent){ .kind = kind };
 	assert_int_equal(vm_spec_put(b, s), 0);
-	assert_int_equal(wire_put_fdlist(b, &fds), 0);
 	clear(&control);
 	clear(&vmm);
-	send_body(&control, IMSG_VMDOP_START_VM_REQUEST, 8, b, fd_, 2);
+	send_body(&control, IMSG_VMDOP_START_VM_REQUEST, 8, b, NULL, 0);
 	vm_spec_free(s);
 }
 
 static void
 from_a_client(void **state)
 {
-	send_disk("mine", VMGIVEN_DISKS, disk_path,
-	    open(disk_path, O_RDWR | O_CLOEXEC), FD_DISK);
+	send_disk("/kernel", disk_path, cdrom_path);
 	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
 	assert_true(same_as(disk_path, FD_DISK));
+	assert_true(same_as(cdrom_path, FD_CDROM));
 	assert_int_equal(vmm.spec->disks[0].layers, 1);
 	assert_int_equal(vmm.spec->disks[0].qcow2, 0);
 	assert_true(locked(disk_path, 0));
 }
 
 static void
-refused_from_a_client(void **state)
+relative_from_a_client(void **state)
 {
-	/* A descriptor without the setting, for a VM that has a disk. */
-	give_disk("web1", DISK_RAW);
-	send_disk("web1", 0, disk_path, open(disk_path, O_RDWR | O_CLOEXEC),
-	    FD_DISK);
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_int_equal(control.res.err, VMERR_INVALID);
-	send_disk("mine", VMGIVEN_DISKS, "relative",
-	    open(disk_path, O_RDWR | O_CLOEXEC), FD_DISK);
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_int_equal(control.res.err, VMERR_INVALID);
-	send_disk("mine", VMGIVEN_DISKS | VMGIVEN_CDROM, disk_path,
-	    open(disk_path, O_RDWR | O_CLOEXEC), FD_CDROM);
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_int_equal(control.res.err, VMERR_INVALID);
-	send_disk("mine", VMGIVEN_DISKS, disk_path,
-	    open(disk_path, O_RDONLY | O_CLOEXEC), FD_DISK);
-	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
-	assert_non_null(strstr(control.res.text, "not open for writing"));
-	assert_null(vm_find(&parent, "mine"));
+	static const char *const files[][3] = {
+		{ "kernel", disk_path, cdrom_path },
+		{ "/kernel", "relative", cdrom_path },
+		{ "/kernel", disk_path, "" },
+	};
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		send_disk(files[i][0], files[i][1], files[i][2]);
+		until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+		assert_int_equal(control.res.err, VMERR_INVALID);
+		assert_string_equal(control.res.text,
+		    "the path of a file is not absolute");
+		assert_null(vm_find(&parent, "mine"));
+	}
 }
 
 static int
@@ -349,7 +339,7 @@ main(void)
 		TEST(hostile_image),
 		TEST(mute_image),
 		TEST(from_a_client),
-		TEST(refused_from_a_client),
+		TEST(relative_from_a_client),
 	};
 
 	if (getuid() != 0) {

@@ -383,18 +383,13 @@ send_result(uint32_t type, uint64_t reqid, const struct vmop_result *r)
 void
 send_start(uint64_t reqid, const char *name)
 {
-	struct fdlist fds = FDLIST_INIT;
 	struct vm_spec *s = vm_spec_new(name);
 	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
 
 	s->given = VMGIVEN_BOOT;
 	s->boot = strdup("/kernel");
-	assert_int_equal(fdlist_add(&fds, FD_BOOT, 0, 0, &fd), 0);
 	assert_int_equal(vm_spec_put(b, s), 0);
-	assert_int_equal(wire_put_fdlist(b, &fds), 0);
-	fd = fds.ents[0].fd;
-	send_body(&control, IMSG_VMDOP_START_VM_REQUEST, reqid, b, &fd, 1);
+	send_body(&control, IMSG_VMDOP_START_VM_REQUEST, reqid, b, NULL, 0);
 	vm_spec_free(s);
 }
 

@@ -29,30 +29,23 @@ refused(void **state)
 		const char *option;
 	} all[] = { { VMGIVEN_NICS, "-i, -L, -n: " },
 		{ VMGIVEN_INSTANCE, "-t: " } };
-	struct fdlist fds = FDLIST_INIT;
 	struct vm_spec *s;
 	struct ibuf *b;
 	size_t i;
-	int fd;
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		s = vm_spec_new("new");
 		s->given = all[i].given;
 		b = ibuf_dynamic(0, MSG_MAXSIZE);
-		fd = memfd_create("disk", MFD_CLOEXEC);
-		assert_int_equal(fdlist_add(&fds, FD_DISK, 0, 0, &fd), 0);
 		assert_int_equal(vm_spec_put(b, s), 0);
-		assert_int_equal(wire_put_fdlist(b, &fds), 0);
-		fd = fdlist_take(&fds, FD_DISK, 0, 0);
 		clear(&control);
-		send_body(&control, IMSG_VMDOP_START_VM_REQUEST, 8, b, &fd, 1);
+		send_body(&control, IMSG_VMDOP_START_VM_REQUEST, 8, b, NULL, 0);
 		until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
 		assert_int_equal(control.res.err, VMERR_UNSUPPORTED);
 		assert_memory_equal(control.res.text, all[i].option,
 		    strlen(all[i].option));
 		assert_null(vm_find(&parent, "new"));
 		vm_spec_free(s);
-		fdlist_close(&fds);
 	}
 }
 

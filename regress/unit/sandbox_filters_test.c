@@ -84,6 +84,11 @@ static const struct call calls[] = {
 	{ "image", SYS_socket, AF_UNIX, SOCK_STREAM, 0, DENIED, "41" },
 	{ "image", SYS_kill, 0, 0, 0, DENIED, "system call 62" },
 	{ "image", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },
+	/* vioblk: writes its image, reads nothing without its ring */
+	{ "vioblk", SYS_pwritev2, -1, 0, 0, EBADF, NULL },
+	{ "vioblk", SYS_read, -1, 0, 0, DENIED, "system call 0" },
+	{ "vioblk", SYS_pread64, -1, 0, 0, DENIED, "system call 17" },
+	{ "vioscsi", SYS_pwritev2, -1, 0, 0, DENIED, "system call 328" },
 	/* vmm: starts and ends processes, reaches nothing by name */
 	{ "vmm", SYS_execveat, -1, PATH, 0, ENOENT, NULL },
 	{ "vmm", SYS_execve, PATH, 0, 0, DENIED, "system call 59" },

@@ -28,6 +28,22 @@ send_line(struct imsgbuf *ib, char *text)
 		_exit(9);
 }
 
+/* As a process does that has locked itself up. */
+static void
+send_report(struct imsgbuf *ib)
+{
+	char text[] = "ready";
+	struct log_line l = { .prio = 7, .text = text };
+	struct ibuf *b = imsg_create(ib, IMSG_CTL_READY, 0, 0, 0);
+
+	if (b == NULL || ibuf_add_zero(b, MSG_HDR_LEN) == -1 ||
+	    log_line_put(b, &l) == -1 || wire_put_u32(b, SB_OWN_REPORT) == -1)
+		_exit(9);
+	imsg_close(ib, b);
+	if (imsgbuf_flush(ib) == -1)
+		_exit(9);
+}
+
 /* --- the device ----------------------------------------------------------- */
 
 /* Descriptors beside its two channels and the `n' that it was sent. */
@@ -62,6 +78,10 @@ be_bad(struct imsgbuf *ib, const char *how)
 			send_line(ib, text);
 	if (strcmp(how, "closes") == 0)
 		close(PROC_CHANNEL_FD);
+	if (strncmp(how, "reports", 7) == 0)
+		send_report(ib);
+	if (strcmp(how, "reports twice") == 0)
+		send_report(ib);
 	if (strcmp(how, "unknown") == 0)
 		guest_send(ib, 9999, 0, &(struct vmop_result){ 0 });
 	if (strcmp(how, "above") == 0)
@@ -582,6 +602,56 @@ bad_devices(void **state)
 	}
 }
 
+/* The next message says that vioblk0 is ready, or has ended. */
+static void
+reported(int is_ready)
+{
+	const struct timeval tv = { DEADLINE, 0 };
+	struct proc_info i;
+	struct imsg m;
+
+	do {
+		while (imsgbuf_get(&down, &m) != 1) {
+			event_base_loopexit(base, &tv);
+			event_base_dispatch(base);
+			assert_false(event_base_got_exit(base));
+			assert_int_equal(imsgbuf_read(&down), 1);
+		}
+	} while (m.hdr.type == IMSG_CTL_LOG);
+	assert_string_equal(msg_name(m.hdr.type),
+	    msg_name(IMSG_CTL_PROC_REPORT));
+	assert_int_equal(ibuf_skip(m.buf, MSG_HDR_LEN), 0);
+	assert_int_equal(proc_info_get(m.buf, &i), 0);
+	assert_int_equal(wire_end(m.buf), 0);
+	assert_string_equal(i.name, "vm/pokes/vioblk0");
+	assert_int_equal(i.own, is_ready ? SB_OWN_REPORT : 0);
+	proc_info_fini(&i);
+	imsg_free(&m);
+}
+
+/* Each process reports its sandbox, once, and its end is told. */
+static void
+reports(void **state)
+{
+	up("pokes", "up-reports", "deaf");
+	reported(1);
+	kill_device(0);
+	reported(0);
+	reported(1);
+	assert_int_equal(count("vioblk0: started again"), 1);
+	order(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 90, VMOP_FORCE, NULL);
+	expect(STOPPED, 90, VMERR_OK, VMEXIT_NONE, NULL);
+	reported(0);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
+	up("pokes", "up-reports twice", "deaf");
+	reported(1);
+	logged("vioblk0: malformed message, killed", 1);
+	role.kill_s = 1;
+	order(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 91, VMOP_FORCE, NULL);
+	while (!TAILQ_EMPTY(&role.guests))
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
 static void
 flood(void **state)
 {
@@ -729,6 +799,7 @@ main(int argc, char *argv[])
 		D(given_up),
 		D(lies),
 		D(bad_devices),
+		D(reports),
 		D(flood),
 		D(listed),
 		D(listed_wrong),

@@ -4,7 +4,7 @@
  * Runs as _vmd.  Clients are hostile; the parent decides what they may do,
  * by the duplicate of each connection that it is given.  A request is passed
  * on unread with a number of our own, and its answers find their way back by
- * that number.  Nobody waits for a client: each has a queue with a limit and
+ * that number.  Clients send no descriptors.  Nobody waits for a client: each has a queue with a limit and
  * a deadline for reading it, and is not read while it has too much open, or
  * while the parent has too much of it all to read.
  */
@@ -248,28 +248,23 @@ control_request(struct peer *p, struct msg *m)
 	struct msg_hdr h = { .conn = cn->nr };
 	struct request *r;
 	struct ibuf *b;
-	int console = -1, *fds = m->fds;
-	size_t nfds = m->nfds;
+	int console = -1;
 
-	if (m->type == IMSG_CTL_CONSOLE_REQUEST && m->nfds > 0)
-		return -1;
 	if ((r = request_new(cn, m->hdr.reqid)) == NULL)
 		return -1;
-	if (m->type == IMSG_CTL_CONSOLE_REQUEST) {
-		if (console_pair(r, &console) == -1)
-			goto fail;
-		fds = &console;
-		nfds = 1;
-	}
+	if (m->type == IMSG_CTL_CONSOLE_REQUEST &&
+	    console_pair(r, &console) == -1)
+		goto fail;
 	if ((b = take_body(m)) == NULL)
 		goto fail;
 	h.reqid = r->id;
-	if (send_up(cn->control, m->type, h, b, fds, nfds) == -1)
-		goto fail;
+	if (send_up(cn->control, m->type, h, b, &console, console != -1) == -1)
+		goto gone;
 	conn_last(cn);
 	return 0;
 fail:
 	fd_close(&console);
+gone:
 	request_free(cn->control, r);
 	return -1;
 }
@@ -368,6 +363,7 @@ conn_new(struct control *c, int fd)
 		.max_queue = QUEUE_MAX,
 		.write_timeout = WRITE_TIMEOUT,
 		.read_timeout = READ_TIMEOUT,
+		.no_fds = 1,
 	};
 	struct ucred cred = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(cred);

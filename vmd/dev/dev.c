@@ -32,6 +32,7 @@
 #include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
+#include "lib/util/slim.h"
 #include "vmd/dev/chan.h"
 #include "vmd/dev/dev.h"
 
@@ -178,6 +179,33 @@ work(struct dev *d, struct dev_vq *q)
 		broken(d, q->n);
 }
 
+/* Has the guest or the kernel something for us? */
+static int
+found(void *arg)
+{
+	const struct dev *d = arg;
+	unsigned int i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->queues[i].awake && vq_waits(&d->queues[i].vq))
+			return 1;
+	return io_ready(d->io) != 0;
+}
+
+/* Does it pay to look for a while before we let the guest kick again? */
+static int
+look(struct dev *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->queues[i].awake)
+			break;
+	if (i == d->nqueues || !may_work(d) || io_ready(d->io) == -1)
+		return 0;
+	return spin_wait(&d->spin, found, d);
+}
+
 /*
  * After `n' operations have ended: look for more, or, if nothing moves, let
  * the guest kick again.  1 if there is nothing to do but wait.
@@ -188,6 +216,8 @@ rest(struct dev *d, int n)
 	unsigned int i;
 	int idle = 1;
 
+	if (n == 0)
+		n = look(d);
 	for (i = 0; i < d->nqueues; i++) {
 		struct dev_vq *q = &d->queues[i];
 
@@ -226,9 +256,10 @@ kicked(struct io_op *op, int res)
 
 	if (res < 0)
 		fatalx("kick: %s", strerror(-res));
-	if (read(q->kick, &n, sizeof(n)) == -1 && errno != EAGAIN)
+	/* The ring tells of each kick; nobody looks at their number. */
+	if (!io_is_ring(q->dev->io) && read(q->kick, &n, sizeof(n)) == -1 &&
+	    errno != EAGAIN)
 		fatal("kick");
-	io_poll(q->dev->io, &q->polled, q->file);
 	work(q->dev, q);
 }
 
@@ -565,12 +596,13 @@ make_io(struct dev *d)
 	depth = 2 + d->nqueues * (1 + d->ops->depth);
 	if ((d->io = io_new(depth, fds, n, 0)) == NULL)
 		fatal("io");
+	hostile_ring(d->io);
 	d->vmm_polled.done = vmm_spoke;
 	d->vm_polled.done = vm_spoke;
 	io_poll(d->io, &d->vmm_polled, 0);
 	io_poll(d->io, &d->vm_polled, 1);
 	for (i = 0; i < d->nqueues; i++)
-		io_poll(d->io, &d->queues[i].polled, d->queues[i].file);
+		io_watch(d->io, &d->queues[i].polled, d->queues[i].file);
 }
 
 static void
@@ -611,6 +643,8 @@ open_device(struct dev *d)
 		say_ready(d, IMSG_DEVOP_READY, &r);
 		return -1;
 	}
+	spin_ready(&d->spin);
+	slim();
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
 	send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");
 	/* Later the guest has its share in it. */
@@ -623,6 +657,7 @@ open_device(struct dev *d)
 static void
 init(struct dev *d)
 {
+	spin_begin(&d->spin);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
@@ -661,8 +696,12 @@ dev_main(const struct dev_ops *ops)
 	act(d, &d->vmm, vmm_order);
 	act(d, &d->vm, vm_order);
 	for (;;) {
+		if (idle)
+			spin_sleeps(&d->spin);
 		if ((n = io_run(d->io, idle)) == -1)
 			fatal("io");
+		if (idle)
+			spin_woke(&d->spin);
 		if (!d->resetting)
 			publish(d);
 		settle(d);

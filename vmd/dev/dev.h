@@ -10,6 +10,7 @@
 #include "lib/util/fdlist.h"
 #include "lib/util/gmem.h"
 #include "lib/virtio/vq.h"
+#include "vmd/dev/spin.h"
 
 /*
  * A device process: one virtio device of one guest, locked up with guest
@@ -31,7 +32,7 @@ struct dev_vq {
 	unsigned int n;
 	int kick, call;	     /* eventfds */
 	int file;	     /* of kick, in the io */
-	struct io_op polled; /* kick */
+	struct io_op polled; /* kick, watched */
 	struct vq_inflight *record;
 	int on;	   /* the guest uses it */
 	int awake; /* kicks are off: we look at it again by ourselves */
@@ -57,8 +58,9 @@ struct dev_ops {
 	 */
 	int (*activate)(struct dev *d);
 	/*
-	 * Work on what is in queue `q': vq_next() until it is empty.  0, or -1 if the guest
-	 * broke it.
+	 * Work on what is in queue `q': vq_next() until it is empty, or until
+	 * it is time to show the guest what was done; it is called again as
+	 * long as something is there.  0, or -1 if the guest broke it.
 	 */
 	int (*queue)(struct dev *d, struct dev_vq *q);
 	/* The guest wrote configuration space; may be NULL. */
@@ -91,6 +93,7 @@ struct dev {
 	struct dev_order reset, pause;
 	struct imsgbuf vmm, vm;
 	struct io_op vmm_polled, vm_polled;
+	struct spin spin;
 };
 
 /* The devices. */

@@ -4,6 +4,7 @@ include vmd/dev/scsi.mk
 DEV_SRCS = \
 	vmd/dev/chan.c \
 	vmd/dev/dev.c \
+	vmd/dev/spin.c \
 	vmd/dev/vioblk.c \
 	$(VIOSCSI_SRCS)
 
@@ -14,6 +15,9 @@ UNIT += vioblk_test
 vioblk_test_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_test_LIBS = $(DISK_LIBS) -lbsd
 
+UNIT += spin_test
+spin_test_SRCS = vmd/dev/spin.c
+
 FUZZ += vioblk
 vioblk_FUZZ_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
@@ -21,10 +25,16 @@ vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
 # The real program between a vmm and a vm process of the test.
 DEVPROC_TEST_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
 	$(VIRTIO_SRCS) $(IMSG_SRCS) $(PROTO_SRCS)
-UNIT += dev_life_test dev_badpeer_test
+UNIT += dev_life_test dev_badpeer_test dev_qcow2_test
 dev_life_test_SRCS = $(DEVPROC_TEST_SRCS)
 dev_life_test_LIBS = -lbsd
 dev_badpeer_test_SRCS = $(DEVPROC_TEST_SRCS)
 dev_badpeer_test_LIBS = -lbsd
 
 $(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test: | $(B)/vmd-guest
+dev_qcow2_test_SRCS = $(DEVPROC_TEST_SRCS) $(IMAGE_SRCS) $(DISK_SRCS) \
+	$(IO_SRCS)
+dev_qcow2_test_LIBS = $(DISK_LIBS) -lbsd
+
+$(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test \
+$(B)/unit/dev_qcow2_test: | $(B)/vmd-guest

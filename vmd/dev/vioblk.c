@@ -21,9 +21,11 @@
 #define F(bit)	  (1ULL << (bit))
 #define SEG_MAX	  126		/* of data, in one request */
 #define NSEGS	  (SEG_MAX + 4) /* header and status, each split */
+#define FEW	  6		/* segments of most requests */
 #define RANGES	  16		/* of one DISCARD or WRITE_ZEROES */
 #define SERIAL	  VIRTIO_BLK_ID_BYTES
-#define RANGE_MAX (1U << 22) /* sectors: 2 GiB */
+#define RANGE_MAX (1U << 22)   /* sectors: 2 GiB */
+#define ROUND	  (256U << 10) /* bytes */
 
 struct blk;
 
@@ -39,7 +41,8 @@ struct request {
 	/* What is left of a DISCARD or WRITE_ZEROES. */
 	unsigned int nranges, range;
 	struct virtio_blk_discard_write_zeroes *ranges;
-	struct iovec iov[NSEGS];
+	struct iovec *many; /* those that do not fit into: */
+	struct iovec few[FEW];
 };
 
 struct blk {
@@ -49,7 +52,8 @@ struct blk {
 	int writeback; /* else each write is flushed */
 	char serial[SERIAL];
 	struct request *free;
-	unsigned int errors; /* reported */
+	unsigned int errors;	  /* reported */
+	struct iovec segs[NSEGS]; /* of the chain that was taken last */
 };
 
 static void request_done(struct disk_req *r, int error);
@@ -65,19 +69,39 @@ request_get(struct blk *b, struct dev_vq *q)
 		b->free = r->next;
 	else if ((r = malloc(sizeof(*r))) == NULL)
 		return NULL;
-	memset(r, 0, offsetof(struct request, iov));
+	memset(r, 0, offsetof(struct request, few));
 	r->b = b;
 	r->q = q;
 	r->disk.done = request_done;
-	r->chain.iov = r->iov;
+	r->chain.iov = b->segs;
 	r->chain.max = NSEGS;
 	return r;
+}
+
+/* The segments of its chain, in memory of its own.  0, or -1 with errno. */
+static int
+request_keep(struct request *r)
+{
+	struct vq_chain *c = &r->chain;
+	size_t n = (size_t)c->nrd + c->nwr;
+	struct iovec *iov = r->few;
+
+	if (n > FEW) {
+		if ((r->many = malloc(n * sizeof(*iov))) == NULL)
+			return -1;
+		iov = r->many;
+	}
+	memcpy(iov, c->iov, n * sizeof(*iov));
+	c->iov = c->rd = iov;
+	c->wr = iov + c->nrd;
+	return 0;
 }
 
 static void
 request_put(struct request *r)
 {
 	free(r->ranges);
+	free(r->many);
 	r->next = r->b->free;
 	r->b->free = r;
 }
@@ -286,7 +310,8 @@ start(struct request *r)
 	r->status = (uint8_t *)last->iov_base + last->iov_len - 1;
 	r->type = le32toh(h.type);
 	dev_begin(r->b->d);
-	if ((error = begin(r, le64toh(h.sector))) != 0)
+	error = request_keep(r) == -1 ? errno : begin(r, le64toh(h.sector));
+	if (error != 0)
 		fail(r, error);
 	return 0;
 }
@@ -296,21 +321,25 @@ vioblk_queue(struct dev *d, struct dev_vq *q)
 {
 	struct blk *b = d->priv;
 	struct request *r;
+	uint64_t bytes = 0;
 	int rc;
 
-	for (;;) {
+	/* Not all at once: the guest goes on with some while we do others. */
+	while (bytes < ROUND) {
 		if ((r = request_get(b, q)) == NULL)
 			return 0; /* when one ends there is one */
-		if ((rc = vq_next(&q->vq, &r->chain)) != 1)
-			break;
+		if ((rc = vq_next(&q->vq, &r->chain)) != 1) {
+			request_put(r);
+			return rc;
+		}
+		bytes += r->chain.rdlen + (uint64_t)r->chain.wrlen;
 		if (start(r) == -1) {
 			log_warnx("a request without header or status");
-			rc = -1;
-			break;
+			request_put(r);
+			return -1;
 		}
 	}
-	request_put(r);
-	return rc;
+	return 0;
 }
 
 /* --- the device -------------------------------------------------------------- */
@@ -432,7 +461,7 @@ const struct dev_ops vioblk_ops = {
 	.filter_open = "vioblk_open",
 	.filter = "vioblk",
 	.filter_sync = "vioblk_sync",
-	.depth = 2 * 128,
+	.depth = 61, /* and the channels and a kick: a page of the ring */
 	.open = vioblk_open,
 	.activate = vioblk_activate,
 	.queue = vioblk_queue,

@@ -4,7 +4,7 @@
  *	opener -> fit? locked? -> image -> next layer ... -> next disk
  *
  * A top is opened as any file of the VM.  Names in image headers are always
- * opened as the owner, or the client who brought the image.  The format of
+ * opened as the owner, or the client who named the image.  The format of
  * each file is decided here, once, and goes down with the descriptors.
  */
 #include <sys/stat.h>
@@ -347,7 +347,7 @@ take(struct chain *c)
 {
 	const char *why;
 
-	if ((why = image_unfit(c->vm, c->fd, writable(c))) != NULL ||
+	if ((why = image_unfit(c->vm, c->fd)) != NULL ||
 	    (why = circle(c)) != NULL)
 		failed(c, VMERR_DISK_MISSING, why);
 	else
@@ -373,11 +373,6 @@ open_layer(struct chain *c)
 	struct vm *v = c->vm;
 	struct open_msg m = { .how = writable(c) ? OPEN_RDWR : OPEN_READ };
 
-	if (c->layer == 0 &&
-	    (c->fd = fdlist_take(&v->fds, FD_DISK, c->disk, 0)) != -1) {
-		take(c);
-		return;
-	}
 	m.path = strdup(layer_path(c));
 	m.trusted = c->layer == 0 && !by_client(v);
 	m.who = vm_opens_as(v, by_client(v));

@@ -1,10 +1,9 @@
 /*
  * The files a VM needs, opened by the parent's openers before the launch.
  *
- * A file that a client sent as a descriptor is checked and used.  A name
- * from the configuration is opened as root if it is root's alone, else as
- * the owner of the VM; a name from a client as that client.  Disks come last
- * (disks.c).
+ * A name from the configuration is opened as root if it is root's alone, else
+ * as the owner of the VM; a name from a client as that client.  Disks come
+ * last (disks.c).
  */
 #include <sys/stat.h>
 
@@ -30,7 +29,7 @@ regular(const struct vm *v, int fd)
 static const char *
 disc(const struct vm *v, int fd)
 {
-	const char *why = image_unfit(v, fd, 0);
+	const char *why = image_unfit(v, fd);
 
 	return why == NULL ? image_lock(v, fd, 0) : why;
 }
@@ -65,41 +64,6 @@ static const char *
 step_path(const struct vm_spec *s, const struct step *st)
 {
 	return *(char *const *)((const char *)s + st->path);
-}
-
-/* May a client give this file?  Only with the setting it is for. */
-static int
-known_file(const struct fdent *e, const struct vm_spec *s)
-{
-	size_t i;
-
-	if (e->sub != 0)
-		return 0;
-	if (e->kind == FD_DISK)
-		return s->given & VMGIVEN_DISKS && e->idx < s->ndisks;
-	for (i = 0; i < NSTEPS; i++)
-		if (steps[i].kind == e->kind)
-			return e->idx == 0 && s->given & steps[i].given &&
-			    step_path(s, &steps[i]) != NULL;
-	return 0;
-}
-
-enum vmerr
-vm_check_files(const struct fdlist *fds, const struct vm_spec *s,
-    const char **what)
-{
-	uint32_t i;
-
-	*what = "a file of this kind cannot be given";
-	for (i = 0; i < fds->n; i++)
-		if (!known_file(&fds->ents[i], s))
-			return VMERR_INVALID;
-	/* Names of backing files begin where it is. */
-	*what = "the path of a disk is not absolute";
-	for (i = 0; i < s->ndisks; i++)
-		if (s->disks[i].path[0] != '/')
-			return VMERR_INVALID;
-	return VMERR_OK;
 }
 
 static void
@@ -164,9 +128,9 @@ open_step(struct vm *v, const struct step *st)
 	return v->opening == NULL ? -1 : 0;
 }
 
-/* What a client has brought, or this VM has had before it was reset. */
+/* What this VM has had before it was reset. */
 static const char *
-check_given(struct vm *v, const struct step *st)
+check_kept(struct vm *v, const struct step *st)
 {
 	int fd = fdlist_get(&v->fds, st->kind, 0, 0);
 
@@ -188,7 +152,7 @@ vm_open_files(struct vm *v)
 				failed(v, st, strerror(errno));
 			return;
 		}
-		if ((why = check_given(v, st)) != NULL) {
+		if ((why = check_kept(v, st)) != NULL) {
 			failed(v, st, why);
 			return;
 		}

@@ -1,7 +1,9 @@
 /*
- * File systems that a user serves (FUSE): used by the opener, which has a
- * deadline.  Their files cannot go to the parent, where fstat(2) or close(2)
- * would wait for that user, and what they say of owners means nothing.
+ * File systems that a user serves (FUSE), or has mounted over one in a
+ * namespace of his own (/proc/PID/root leads there): used by the opener,
+ * which has a deadline.  Their files cannot go to the parent, where fstat(2)
+ * or close(2) would wait for that user, and what they say of owners means
+ * nothing.
  */
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -20,20 +22,22 @@
 #define FUSE_SUPER_MAGIC 0x65735546
 #endif
 
-/* "ID ...": is it that mount, and root's? */
+/* "ID ... - TYPE SOURCE OPTIONS": is it that mount, and root's? */
 static int
-is_roots(const char *line, uint64_t id)
+is_ours(const char *line, uint64_t id, int fuse)
 {
 	const char *opts = strstr(line, " - ");
 	const char *user = opts == NULL ? NULL : strstr(opts, "user_id=");
 
-	return strtoull(line, NULL, 10) == id && user != NULL &&
-	    strtoul(user + strlen("user_id="), NULL, 10) == 0;
+	if (strtoull(line, NULL, 10) != id)
+		return 0;
+	return !fuse ||
+	    (user != NULL && strtoul(user + strlen("user_id="), NULL, 10) == 0);
 }
 
-/* Was the mount with this id made by root?  proc(5), mountinfo. */
+/* Is the mount with this id one of our namespace, and, if FUSE, root's? */
 static int
-mounted_by_root(uint64_t id)
+known_mount(uint64_t id, int fuse)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -43,10 +47,21 @@ mounted_by_root(uint64_t id)
 	if ((f = fopen("/proc/self/mountinfo", "re")) == NULL)
 		return 0;
 	while (!found && getline(&line, &size, f) != -1)
-		found = is_roots(line, id);
+		found = is_ours(line, id, fuse);
 	free(line);
 	fclose(f);
 	return found;
+}
+
+/* That of our root is not listed if the root is a directory in it. */
+static int
+mount_of_root(uint64_t id)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) ==
+	    0 &&
+	    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == id;
 }
 
 int
@@ -54,15 +69,17 @@ open_is_users(int fd)
 {
 	struct statfs fs;
 	struct statx st;
+	int fuse;
 
 	if (fstatfs(fd, &fs) == -1)
 		return -1;
-	if (fs.f_type != FUSE_SUPER_MAGIC)
-		return 0;
+	fuse = fs.f_type == FUSE_SUPER_MAGIC;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID,
 		&st) == -1)
 		return -1;
 	if (!(st.stx_mask & STATX_MNT_ID))
-		return 1;
-	return !mounted_by_root(st.stx_mnt_id);
+		return fuse;
+	if (!fuse && mount_of_root(st.stx_mnt_id))
+		return 0;
+	return !known_mount(st.stx_mnt_id, fuse);
 }

@@ -9,16 +9,21 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
 #include "vmd/parent/helper.h"
 #include "vmd/parent/parent.h"
 
+#define STUCK_S 5
+
 struct helper {
+	LIST_ENTRY(helper) entry;
 	struct parent *parent;
 	struct helper_conf conf;
 	struct peer *peer;
@@ -27,7 +32,17 @@ struct helper {
 	pid_t pid;
 	int pidfd;
 	enum helper_end end;
+	time_t killed; /* when, 0: it was not */
 };
+
+static time_t
+seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
 
 /* The process is gone. */
 static void
@@ -40,6 +55,7 @@ reaped(int fd, short ev, void *arg)
 		return;
 	event_free(h->reaper);
 	procs_del(h->parent, h->pid);
+	LIST_REMOVE(h, entry);
 	close(h->pidfd);
 	free(h);
 }
@@ -57,6 +73,7 @@ helper_cancel(struct helper *h)
 	h->peer = NULL;
 	/* It has nothing to lose, and is gone already if it answered. */
 	syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0);
+	h->killed = seconds();
 	if (h->reaper == NULL || event_add(h->reaper, NULL) == -1)
 		log_warn("%s is not reaped", h->conf.name);
 }
@@ -157,12 +174,30 @@ out:
 	return rc;
 }
 
+/* How many of a person do not end although they were killed? */
+static unsigned int
+stuck(const struct parent *p, uid_t uid)
+{
+	const struct helper *h;
+	unsigned int n = 0;
+
+	LIST_FOREACH(h, &p->helpers, entry)
+		n += h->conf.uid == uid && h->killed != 0 &&
+		    seconds() - h->killed > STUCK_S;
+	return n;
+}
+
 struct helper *
 helper_start(struct parent *p, const struct helper_conf *c)
 {
-	const struct timeval tv = { .tv_sec = HELPER_TIMEOUT };
+	const struct timeval tv = { .tv_sec = HELPER_TIMEOUT *
+		    HOSTILE_PATIENCE };
 	struct helper *h;
 
+	if (c->uid != 0 && stuck(p, c->uid) >= HELPER_MAX_STUCK) {
+		errno = EBUSY;
+		return NULL;
+	}
 	if ((h = calloc(1, sizeof(*h))) == NULL)
 		return NULL;
 	h->parent = p;
@@ -173,6 +208,7 @@ helper_start(struct parent *p, const struct helper_conf *c)
 		free(h);
 		return NULL;
 	}
+	LIST_INSERT_HEAD(&p->helpers, h, entry);
 	h->reaper = event_new(p->base, h->pidfd, EV_READ | EV_PERSIST, reaped,
 	    h);
 	h->timer = evtimer_new(p->base, deliver, h);

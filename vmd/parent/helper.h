@@ -29,6 +29,7 @@ struct helper_conf {
 	const struct msg_handler *msgs; /* constant; peer_arg(): the helper */
 	size_t nmsgs;
 	int flags; /* CLONE_NEW* */
+	uid_t uid; /* on whose behalf; 0: no limit */
 	/*
 	 * Called once from the loop: after helper_answered(), or because it
 	 * was late or has ended.  The helper is gone afterwards.
@@ -37,7 +38,11 @@ struct helper_conf {
 	void *arg;
 };
 
-/* Start it.  NULL with errno. */
+/*
+ * Start it.  NULL with errno; EBUSY: too many of this person's were killed
+ * and do not end.  A file system that does not answer can hold them.
+ */
+#define HELPER_MAX_STUCK 16
 struct helper *helper_start(struct parent *p, const struct helper_conf *c);
 /*
  * Send it its one job; `b' and `*fd' (NULL or -1: none) are taken.  0, or -1

@@ -32,10 +32,10 @@ void image_cancel(struct imaging *i);
 
 /*
  * Is `fd' something a disk or CD-ROM of `v' can be: a regular file, or a
- * block device if the VM is root's, open for what is wanted and not empty?
+ * block device if the VM is root's, and not empty?
  * Makes it blocking.  NULL, or what is wrong with it.
  */
-const char *image_unfit(const struct vm *v, int fd, int writable);
+const char *image_unfit(const struct vm *v, int fd);
 /*
  * Lock all of it for as long as the descriptor or a duplicate is open:
  * for one writer or for many readers.  A lock that it has is changed.  NULL,

@@ -35,22 +35,16 @@ unfit_kind(const struct vm *v, const struct stat *st)
 }
 
 const char *
-image_unfit(const struct vm *v, int fd, int writable)
+image_unfit(const struct vm *v, int fd)
 {
 	struct stat st;
 	const char *why;
-	int flags, mode;
 
-	if ((flags = fcntl(fd, F_GETFL)) == -1 || fstat(fd, &st) == -1)
+	if (fstat(fd, &st) == -1)
 		return strerror(errno);
 	if ((why = unfit_kind(v, &st)) != NULL)
 		return why;
-	mode = flags & O_ACCMODE;
-	if (flags & O_PATH || mode == O_WRONLY)
-		return "not open for reading";
-	if (writable && mode != O_RDWR)
-		return "not open for writing";
-	/* One that a client has opened may append, or never wait. */
+	/* Openers never wait. */
 	if (fcntl(fd, F_SETFL, 0) == -1)
 		return strerror(errno);
 	if (S_ISBLK(st.st_mode))

@@ -58,8 +58,8 @@ opener_proc_test_SRCS = \
 opener_proc_test_LIBS = -lbsd -levent_core
 
 # With opener and image as processes.
-UNIT += disks_test
-disks_test_SRCS = \
+DISKS_TEST_SRCS = \
+	regress/unit/disks_fake.c \
 	vmd/parent/cred.c \
 	vmd/parent/disks.c \
 	vmd/parent/files.c \
@@ -75,7 +75,11 @@ disks_test_SRCS = \
 	vmd/parent/rootsafe.c \
 	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
+UNIT += disks_test disks_chain_test
+disks_test_SRCS = $(DISKS_TEST_SRCS)
 disks_test_LIBS = -lbsd -levent_core
+disks_chain_test_SRCS = $(DISKS_TEST_SRCS)
+disks_chain_test_LIBS = -lbsd -levent_core
 
 UNIT += opener_fuse_test
 opener_fuse_test_SRCS = $(opener_proc_test_SRCS) $(SANDBOX_SRCS)

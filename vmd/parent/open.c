@@ -121,6 +121,7 @@ open_start(struct parent *p, const struct open_msg *m, open_done done,
 	o->arg = arg;
 	o->fd = -1;
 	c.arg = o;
+	c.uid = m->who->uid;
 	if ((o->helper = helper_start(p, &c)) == NULL) {
 		opening_free(o);
 		return NULL;

@@ -8,6 +8,7 @@
  */
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <event2/event.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "vmd/parent/opener.h"
@@ -62,10 +64,28 @@ open_as(const struct open_msg *m)
 	return open(m->path, flags | (m->how == OPEN_RDWR ? O_RDWR : O_RDONLY));
 }
 
+/* What it opened is handed on only if closing it cannot wait for anybody. */
+static const char *
+unfit_kind(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return strerror(errno);
+	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+		return NULL;
+	if (S_ISDIR(st.st_mode))
+		return "is a directory";
+	if (S_ISFIFO(st.st_mode))
+		return "is a FIFO";
+	return "not a regular file or block device";
+}
+
 /* The descriptor, or -1 with a text in `why'. */
 static int
 open_one(const struct open_msg *m, char *why, size_t len)
 {
+	const char *kind = NULL;
 	int fd, bad;
 
 	why[0] = '\0';
@@ -79,11 +99,14 @@ open_one(const struct open_msg *m, char *why, size_t len)
 	}
 	why[0] = '\0';
 	if ((fd = open_as(m)) != -1) {
-		if ((bad = open_is_users(fd)) == 0)
+		if ((bad = open_is_users(fd)) == 0 &&
+		    (kind = unfit_kind(fd)) == NULL)
 			return fd;
-		if (bad == 1)
-			snprintf(why, len, "is on a file system of a user");
-		fd_close(&fd);
+		snprintf(why, len, "%s",
+		    bad == 1	 ? "is on a file system of a user" :
+			bad == 0 ? kind :
+				   strerror(errno));
+		/* It is not closed: that may take longer than the answer. */
 	}
 fail:
 	if (why[0] == '\0')
@@ -110,6 +133,7 @@ opener_open_request(struct peer *p, struct msg *m)
 		r.text = why;
 	}
 	open_msg_fini(&om);
+	hostile_hold(fd);
 	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
 	    vmop_result_put(b, &r) == -1)
 		_exit(1);

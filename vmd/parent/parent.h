@@ -97,6 +97,7 @@ struct parent {
 	struct listings listings;
 	struct procs procs;
 	size_t nprocs;
+	LIST_HEAD(, helper) helpers; /* helper.c */
 	struct child children[NCHILDREN];
 	struct statedir state;
 	struct ctlsock sock;

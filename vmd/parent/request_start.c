@@ -120,10 +120,9 @@ known(const struct vm *v, const struct cred *c, const struct vm_spec *s,
 	return perm_may_change(c, s->given);
 }
 
-/* The run's settings, person and files; moves `fds'. */
+/* The run's settings and person. */
 static int
-prepare(struct vm *v, const struct cred *c, struct vm_spec *s,
-    struct fdlist *fds)
+prepare(struct vm *v, const struct cred *c, struct vm_spec *s)
 {
 	struct vm_spec *run;
 	struct cred *cred;
@@ -143,15 +142,33 @@ prepare(struct vm *v, const struct cred *c, struct vm_spec *s,
 	v->run_uid = c->uid;
 	v->given = s->given;
 	fdlist_close(&v->fds);
-	v->fds = *fds;
-	fds->n = 0;
 	memset(&v->restart, 0, sizeof(v->restart));
 	return 0;
 }
 
+/* What the client calls a file is one for the opener, which has no cwd. */
+static enum vmerr
+check_paths(const struct vm_spec *s, const char **why)
+{
+	const char *paths[3 + VM_MAX_DISKS] = {
+		s->given & VMGIVEN_BOOT ? s->boot : NULL,
+		s->given & VMGIVEN_INITRD ? s->initrd : NULL,
+		s->given & VMGIVEN_CDROM ? s->cdrom : NULL,
+	};
+	size_t i;
+
+	for (i = 0; i < s->ndisks; i++)
+		paths[3 + i] = s->disks[i].path;
+	*why = "the path of a file is not absolute";
+	for (i = 0; i < 3 + s->ndisks; i++)
+		if (paths[i] != NULL && paths[i][0] != '/')
+			return VMERR_INVALID;
+	return VMERR_OK;
+}
+
 static void
 start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
-    struct vm_spec *s, struct fdlist *fds)
+    struct vm_spec *s)
 {
 	const char *why;
 	enum vmerr e;
@@ -159,13 +176,13 @@ start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
 
 	if ((why = not_yet(s->given)) != NULL)
 		e = VMERR_UNSUPPORTED;
-	else if ((e = vm_check_files(fds, s, &why)) == VMERR_OK) {
+	else if ((e = check_paths(s, &why)) == VMERR_OK) {
 		if ((v = vm_find(p, s->name)) != NULL)
 			e = known(v, c, s, &why);
 		else
 			e = define(p, c, s, &v, &why);
 	}
-	if (e == VMERR_OK && prepare(v, c, s, fds) == -1) {
+	if (e == VMERR_OK && prepare(v, c, s) == -1) {
 		e = VMERR_FAILED;
 		why = "no memory";
 		if (!v->from_config)
@@ -181,19 +198,16 @@ int
 parent_start_vm_request(struct peer *peer, struct msg *m)
 {
 	struct parent *p = parent_of(peer);
-	struct fdlist fds = FDLIST_INIT;
 	struct vm_spec *s;
 	const struct cred *c;
 
 	if ((c = request_cred(peer, m)) == NULL)
 		return 0;
 	if ((s = vm_spec_get(&m->body)) == NULL || s->name == NULL ||
-	    wire_get_fdlist(&m->body, &fds, m->fds, m->nfds) == -1 ||
 	    wire_end(&m->body) == -1)
 		request_refuse(p, m, VMERR_BADMSG);
 	else
-		start_request(p, &m->hdr, c, s, &fds);
-	fdlist_close(&fds); /* empty if moved */
+		start_request(p, &m->hdr, c, s);
 	vm_spec_free(s);
 	return 0;
 }

@@ -15,6 +15,10 @@
 #include "lib/util/log.h"
 #include "vmd/parent/parent.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 #define BACKLOG	     64
 #define DEFAULT_LINK "/run/vmd.sock"
 
@@ -50,6 +54,19 @@ make_dir(const char *path)
 	free(dir);
 }
 
+/*
+ * Clients send no descriptors: since Linux 6.16 the kernel lets them send
+ * none, before that it drops those it has when the message is read.
+ */
+static void
+no_descriptors(int fd)
+{
+	const int off = 0;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off)) == -1)
+		log_debug("SO_PASSRIGHTS: %s", strerror(errno));
+}
+
 static int
 bind_at(struct ctlsock *s, const struct sockaddr_un *sun)
 {
@@ -68,6 +85,7 @@ bind_at(struct ctlsock *s, const struct sockaddr_un *sun)
 	old = umask(0177);
 	rc = bind(s->fd, (const struct sockaddr *)sun, sizeof(*sun));
 	umask(old);
+	no_descriptors(s->fd);
 	if (rc == -1 || listen(s->fd, BACKLOG) == -1 ||
 	    lstat(sun->sun_path, &st) == -1)
 		return -1;

@@ -138,9 +138,6 @@ const char *vm_unsupported(const struct vm_spec *s);
 
 /* Open the files of v->run one by one, then vm_launch(). */
 void vm_open_files(struct vm *v);
-/* Are all descriptors a client sent of a kind and type we take? */
-enum vmerr vm_check_files(const struct fdlist *fds, const struct vm_spec *s,
-    const char **what);
 
 /* --- stop.c ------------------------------------------------------------ */
 

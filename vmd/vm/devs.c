@@ -35,19 +35,14 @@ static void
 dev_closed(struct peer *p, const char *why)
 {
 	struct vdev *v = peer_arg(p);
-	char text[64];
 
 	if (why != NULL)
 		vdev_failed(v, why);
-	if (!v->known) {
-		snprintf(text, sizeof(text), "%s ended before it was ready",
-		    v->name);
-		devs_report(v->ds, text);
-	}
 	v->life = LIFE_NONE;
 	v->peer = NULL;
 	peer_free(p);
-	if (!v->resetting)
+	/* How the first one ended vmm knows best: wait for its word. */
+	if (!v->resetting && v->known)
 		event_del(v->deadline);
 	v->pausing = v->ending = 0;
 	devs_settle(v->ds);
@@ -62,6 +57,11 @@ dev_late(evutil_socket_t fd, short what, void *arg)
 	if (v->life == LIFE_READY) {
 		vdev_failed(v, "does not answer a reset");
 		return;
+	}
+	if (v->life == LIFE_NONE && !v->known) {
+		snprintf(text, sizeof(text), "%s ended before it was ready",
+		    v->name);
+		devs_report(v->ds, text);
 	}
 	if (v->life != LIFE_HELLO)
 		return;

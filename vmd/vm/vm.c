@@ -24,6 +24,7 @@
 #include "lib/proto/devstat.h"
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
+#include "lib/util/slim.h"
 #include "proc/proc.h"
 #include "vmd/vm/console.h"
 #include "vmd/vm/devs.h"
@@ -149,6 +150,7 @@ vm_devs_ready(void *arg, const char *error)
 	vm_answer_start(vm, VMERR_OK, NULL);
 	if (vmm_start(vm->vmm) == -1)
 		fatal("vcpus");
+	slim();
 }
 
 static int
