@@ -172,8 +172,8 @@ print_devices(const struct vm_info *i)
 		return;
 	printf("\n%-9s %7s %8s %7s %6s %6s %4s %9s %9s %7s %7s %7s %6s %s %s\n",
 	    "DEVICE", "STATE", "REPLACED", "SIZE", "FORMAT", "LAYERS", "MODE",
-	    "READS", "WRITES", "READ", "WRITTEN", "FLUSHES", "ERRORS",
-	    "SERIAL", "PATH");
+	    "READS", "WRITES", "READ", "WRITTEN", "FLUSHES", "ERRORS", "SERIAL",
+	    "PATH");
 	for (n = 0; n < i->devs.n; n++)
 		print_device(i->spec, &i->devs.devs[n]);
 }

@@ -57,8 +57,7 @@ put(struct ibuf *b, const struct dev_stats *d)
 	if (wire_put_u32(b, d->kind) == -1 || wire_put_u32(b, d->idx) == -1 ||
 	    wire_put_u32(b, d->state) == -1 ||
 	    wire_put_u32(b, d->replaced) == -1 ||
-	    wire_put_u64(b, d->size) == -1 ||
-	    wire_put_u32(b, d->counted) == -1)
+	    wire_put_u64(b, d->size) == -1 || wire_put_u32(b, d->counted) == -1)
 		return -1;
 	for (i = 0; d->counted && i < DEVS_COUNTERS; i++)
 		if (wire_put_u64(b, d->counts[i]) == -1)

@@ -44,10 +44,9 @@ int dev_list_put(struct ibuf *b, const struct dev_list *l);
 /* EBADMSG also if a number is beyond its limit or a device comes twice. */
 int dev_list_get(struct ibuf *b, struct dev_list *l);
 /* The device in `l', or NULL. */
-struct dev_stats *dev_list_find(struct dev_list *l, uint32_t kind,
-    uint32_t idx);
+struct dev_stats *
+dev_list_find(struct dev_list *l, uint32_t kind, uint32_t idx);
 /* One more, of which nothing else is known; NULL if it has no place. */
-struct dev_stats *dev_list_add(struct dev_list *l, uint32_t kind,
-    uint32_t idx);
+struct dev_stats *dev_list_add(struct dev_list *l, uint32_t kind, uint32_t idx);
 
 #endif

@@ -75,8 +75,8 @@ struct vm_info {
 	char *exit_text;      /* may be NULL */
 	char *tty;	      /* "/dev/pts/7", NULL if none */
 	char *pending;	      /* what the next start changes, or NULL */
-	char *error; /* of the last failed start, or why it was paused */
-	uint32_t has_devs;    /* devs was asked for, and may be seen */
+	char *error;	   /* of the last failed start, or why it was paused */
+	uint32_t has_devs; /* devs was asked for, and may be seen */
 	struct dev_list devs; /* of this run */
 };
 int vm_info_put(struct ibuf *b, const struct vm_info *i);

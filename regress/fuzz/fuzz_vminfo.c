@@ -2,6 +2,7 @@
 
 #include "regress/fuzz/body_fuzz.h"
 
+#include "lib/proto/devstat.h"
 #include "lib/proto/imginfo.h"
 #include "lib/proto/vminfo.h"
 
@@ -21,6 +22,10 @@
 		type##_fini(&x);                                               \
 	}
 
+/* It has nothing to be freed. */
+#define dev_list_fini(l) ((void)(l))
+
+TRY(dev_list)
 TRY(vmop_result)
 TRY(vmop_id)
 TRY(vm_info)
@@ -40,6 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_host_info,
 		try_image_info,
 		try_proc_info,
+		try_dev_list,
 	};
 
 	if (size > 0)

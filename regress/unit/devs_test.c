@@ -4,6 +4,7 @@
  * the successor is told, and answers that do not come in time.
  */
 
+#include "lib/proto/devstat.h"
 #include "regress/unit/devs_test.h"
 
 /* --- start ------------------------------------------------------------------ */
@@ -564,6 +565,44 @@ replaced_ending(void **state)
 	assert_int_equal(t.nended, 1);
 }
 
+/* --- in numbers ---------------------------------------------------------------- */
+
+/* Whatever stands in the page and the configuration: it is bounded. */
+static void
+counted(void **state)
+{
+	uint64_t *page = t.ds->devs[1].page->stats;
+	struct dev_list l;
+	struct ibuf *b;
+	unsigned int i;
+
+	devs_stats(NULL, &l);
+	assert_int_equal(l.n, 0);
+	for (i = 0; i < DEVS_COUNTERS; i++)
+		page[i] = 1000 + i;
+	t.ds->devs[1].config_len = 60;
+	t.ds->devs[1].config[1] = 8;
+	devs_stats(t.ds, &l);
+	assert_int_equal(l.n, NDEVS);
+	assert_int_equal(l.devs[0].size, 0);
+	assert_int_equal(l.devs[0].counts[DEVS_READS], 0);
+	assert_int_equal(l.devs[1].idx, 1);
+	assert_int_equal(l.devs[1].size, 1 << 20);
+	assert_int_equal(l.devs[1].counted, 1);
+	for (i = 0; i < DEVS_COUNTERS; i++)
+		assert_int_equal(l.devs[1].counts[i], 1000 + i);
+	memset(page, 0xff, sizeof(*page) * DEVS_MAX);
+	memset(t.ds->devs[1].config, 0xff, 8);
+	devs_stats(t.ds, &l);
+	assert_true(l.devs[1].size == DEV_COUNT_MAX);
+	for (i = 0; i < DEVS_COUNTERS; i++)
+		assert_true(l.devs[1].counts[i] == DEV_COUNT_MAX);
+	assert_non_null(b = ibuf_dynamic(0, MSG_MAXSIZE));
+	assert_int_equal(dev_list_put(b, &l), 0);
+	assert_int_equal(dev_list_get(b, &l), 0);
+	ibuf_free(b);
+}
+
 int
 main(void)
 {
@@ -594,6 +633,7 @@ main(void)
 		T(replaced_pausing),
 		T(dies_ending),
 		T(replaced_ending),
+		T(counted),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -231,7 +231,7 @@ not_allowed(void **state)
 	static const uint32_t yes[] = { START, IMSG_VMDOP_VM_SHUTDOWN,
 		IMSG_VMDOP_VM_STOP, IMSG_VMDOP_PAUSE_VM, IMSG_VMDOP_UNPAUSE_VM,
 		IMSG_CTL_CONSOLE_REQUEST, IMSG_CTL_BREAK, IMSG_CTL_VERBOSE,
-		IMSG_VMDOP_DEVICE };
+		IMSG_VMDOP_DEVICE, IMSG_VMDOP_DEVICES_REQUEST };
 	uint32_t t;
 	size_t i;
 
@@ -268,7 +268,7 @@ short_orders(void **state)
 {
 	static const uint32_t types[] = { IMSG_VMDOP_PAUSE_VM,
 		IMSG_VMDOP_UNPAUSE_VM, IMSG_CTL_CONSOLE_REQUEST, IMSG_CTL_BREAK,
-		IMSG_CTL_VERBOSE };
+		IMSG_CTL_VERBOSE, IMSG_VMDOP_DEVICES_REQUEST };
 	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

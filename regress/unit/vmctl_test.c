@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 
+#include "lib/proto/devmsg.h"
 #include "regress/unit/vmctl_test.h"
 
 #define END IMSG_VMDOP_GET_INFO_VM_END_DATA
@@ -65,6 +66,43 @@ list(struct request *r)
 	fake_result(r, END, &ok, -1);
 	vm_spec_free(a.spec);
 	vm_spec_free(b.spec);
+	return 0;
+}
+
+/* One with a disk that is known, one that is not, and a disc. */
+static int
+with_devices(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+	struct vm_info i = full_info();
+	struct dev_stats *d;
+	size_t n;
+
+	i.spec->ndisks = 2;
+	i.spec->disks[0].path = strdup("/var/a b\033");
+	i.spec->disks[0].serial = strdup("no 1");
+	i.spec->disks[0].layers = 3;
+	i.spec->disks[0].qcow2 = 7;
+	i.spec->disks[1].path = strdup("/dev/sdb");
+	i.spec->disks[1].layers = 1;
+	i.spec->cdrom = strdup("/cd.iso");
+	i.has_devs = 1;
+	d = dev_list_add(&i.devs, DEV_VIOBLK, 0);
+	d->state = DEVST_RUNNING;
+	d->replaced = 2;
+	d->size = 20ULL << 30;
+	d->counted = 1;
+	for (n = 0; n < DEVS_COUNTERS; n++)
+		d->counts[n] = 1000 + n;
+	dev_list_add(&i.devs, DEV_VIOBLK, 1);
+	d = dev_list_add(&i.devs, DEV_VIOSCSI, 0);
+	d->state = DEVST_GONE;
+	/* What the daemon has no disk for is not there. */
+	dev_list_add(&i.devs, DEV_VIOBLK, 2);
+	dev_list_add(&i.devs, DEV_VIONET, 0);
+	send_vm(r, &i);
+	fake_result(r, END, &ok, -1);
+	vm_spec_free(i.spec);
 	return 0;
 }
 
@@ -143,13 +181,14 @@ json(void **state)
 	    "\"started\":1600000000,\"exit\":\"reset\","
 	    "\"exit_text\":\"by \\\"0xcf9\\\"\","
 	    "\"error\":\"boot /x: \\u001B[2J\",\"pending\":\"changed\","
-	    "\"file\":\"/etc/vm.conf\",\"line\":12}\n";
+	    "\"file\":\"/etc/vm.conf\",\"line\":12,\"devices\":null}\n";
 	static const char row2[] =
 	    "{\"id\":22,\"name\":\"db\",\"state\":\"stopped\",\"pid\":null,"
 	    "\"vcpus\":1,\"memory\":536870912,\"resident\":null,"
 	    "\"tty\":null,\"owner\":\"54321\",\"started\":null,"
 	    "\"exit\":null,\"exit_text\":null,\"error\":null,"
-	    "\"pending\":null,\"file\":null,\"line\":null}\n";
+	    "\"pending\":null,\"file\":null,\"line\":null,"
+	    "\"devices\":null}\n";
 	char both[2048];
 
 	snprintf(both, sizeof(both), "%s%s", row1, row2);
@@ -659,6 +698,47 @@ hostile(struct request *r)
 }
 
 static void
+devices(void **state)
+{
+	static const char json[] =
+	    "\"devices\":[{\"name\":\"vioblk0\","
+	    "\"path\":\"/var/a b\\u001B\",\"format\":\"qcow2\","
+	    "\"read_only\":false,\"serial\":\"no 1\",\"layers\":3,"
+	    "\"size\":21474836480,\"state\":\"running\",\"replaced\":2,"
+	    "\"reads\":1000,\"writes\":1001,\"read_bytes\":1002,"
+	    "\"written_bytes\":1003,\"flushes\":1004,\"errors\":1005},"
+	    "{\"name\":\"vioblk1\",\"path\":\"/dev/sdb\","
+	    "\"format\":\"raw\",\"read_only\":false,\"serial\":null,"
+	    "\"layers\":1,\"size\":null,\"state\":null,"
+	    "\"replaced\":null,\"reads\":null,\"writes\":null,"
+	    "\"read_bytes\":null,\"written_bytes\":null,"
+	    "\"flushes\":null,\"errors\":null},"
+	    "{\"name\":\"vioscsi\",\"path\":\"/cd.iso\","
+	    "\"format\":\"raw\",\"read_only\":true,\"serial\":null,"
+	    "\"layers\":1,\"size\":null,\"state\":\"gone\","
+	    "\"replaced\":0,\"reads\":null,\"writes\":null,"
+	    "\"read_bytes\":null,\"written_bytes\":null,"
+	    "\"flushes\":null,\"errors\":null}]}\n";
+	static const char table[] = HEADER ROW1
+	    "\n"
+	    "DEVICE      STATE REPLACED    SIZE FORMAT LAYERS MODE     READS"
+	    "    WRITES    READ WRITTEN FLUSHES ERRORS SERIAL PATH\n"
+	    "vioblk0   running        2     20G  qcow2      3   rw      1000"
+	    "      1001   1002B   1003B    1004   1005 no_1 /var/a_b\\^[\n"
+	    "vioblk1         -        -       -    raw      1   rw         -"
+	    "         -       -       -       -      - - /dev/sdb\n"
+	    "vioscsi      gone        0       -    raw      1   ro         -"
+	    "         -       -       -       -      - - /cd.iso\n";
+	const char *p;
+
+	assert_int_equal(vmctl(with_devices, "show -j"), 0);
+	assert_non_null(p = strstr(out, "\"devices\""));
+	assert_string_equal(p, json);
+	assert_int_equal(vmctl(with_devices, "show web1"), 0);
+	assert_string_equal(out, table);
+}
+
+static void
 bad_answers(void **state)
 {
 	static const char *const lines[] = { "status -j", "pause a", "start a",
@@ -727,6 +807,7 @@ main(void)
 		cmocka_unit_test(starting),
 		cmocka_unit_test(starting_with_disks),
 		cmocka_unit_test(administration),
+		cmocka_unit_test(devices),
 		cmocka_unit_test(bad_answers),
 		cmocka_unit_test(strange_answers),
 	};

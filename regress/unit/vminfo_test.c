@@ -128,8 +128,8 @@ infos(void **state)
 {
 	struct vm_spec *s = vm_spec_new("db");
 	const struct vm_info in = { s, VMS_PAUSED, 4321, 1ULL << 33, 1000,
-		-5000000000LL, VMEXIT_SIGNAL, text, tty, more, other, 0,
-		{ 0 } };
+		-5000000000LL, VMEXIT_SIGNAL, text, tty, more, other, 1,
+		{ 1, { { .kind = 1, .size = 77 } } } };
 	struct ibuf *b = new_body();
 	struct vm_info out;
 
@@ -150,6 +150,8 @@ infos(void **state)
 	assert_string_equal(out.tty, tty);
 	assert_string_equal(out.pending, more);
 	assert_string_equal(out.error, other);
+	assert_int_equal(out.has_devs, 1);
+	assert_memory_equal(&out.devs, &in.devs, sizeof(in.devs));
 	vm_info_fini(&out);
 	vm_info_fini(&out);
 	ibuf_free(b);
@@ -158,6 +160,11 @@ infos(void **state)
 			    .error = text },
 	    EBADMSG);
 	vm_info_refused(&(struct vm_info){ .spec = s, .exit = VMEXIT_MAX },
+	    EBADMSG);
+	vm_info_refused(&(struct vm_info){ .spec = s, .has_devs = 2 }, EBADMSG);
+	vm_info_refused(&(struct vm_info){ .spec = s,
+			    .has_devs = 1,
+			    .devs = { 1, { { .kind = 99 } } } },
 	    EBADMSG);
 	s->cpus = VM_MAX_CPUS + 1;
 	vm_info_refused(&(struct vm_info){ .spec = s }, EBADMSG);

@@ -207,6 +207,49 @@ give_up(struct imsgbuf *ib, uint32_t idx)
 		_exit(9);
 }
 
+/* Of the disks `from' to `to'; what only vmm can know is a lie. */
+static void
+say_list(struct imsgbuf *ib, uint64_t reqid, uint32_t from, uint32_t to)
+{
+	struct ibuf *b = imsg_create(ib, IMSG_VMDOP_DEVICES_RESPONSE, 0, 0, 0);
+	struct dev_list l = { 0 };
+	struct dev_stats *d;
+
+	for (; from <= to; from++) {
+		d = dev_list_add(&l, DEV_VIOBLK, from);
+		d->state = DEVST_GONE;
+		d->replaced = 99;
+		d->size = 512;
+		d->counted = 1;
+		d->counts[DEVS_READS] = 70 + from;
+	}
+	if (b == NULL || wire_put_u64(b, reqid) == -1 ||
+	    wire_put_u64(b, 0) == -1 || dev_list_put(b, &l) == -1)
+		_exit(9);
+	imsg_close(ib, b);
+	if (imsgbuf_flush(ib) == -1)
+		_exit(9);
+}
+
+/* What it says of its devices depends on its name. */
+static void
+list_devices(struct imsgbuf *ib, uint64_t reqid, const char *name)
+{
+	if (strcmp(name, "half") == 0) {
+		say_list(ib, reqid, 1, 1);
+	} else if (strcmp(name, "more") == 0) {
+		say_list(ib, reqid, 0, 9);
+	} else if (strcmp(name, "twice") == 0) {
+		say_list(ib, reqid, 0, 1);
+		say_list(ib, reqid, 0, 1);
+	} else if (strcmp(name, "nonsense") == 0) {
+		guest_send(ib, IMSG_VMDOP_DEVICES_RESPONSE, reqid,
+		    &(struct vmop_result){ .err = 1 });
+	} else if (strcmp(name, "late") != 0) {
+		say_list(ib, reqid, 0, 1);
+	}
+}
+
 void
 guest_order_got(struct imsgbuf *ib, struct imsg *m, uint64_t reqid,
     const char *name)
@@ -221,6 +264,9 @@ guest_order_got(struct imsgbuf *ib, struct imsg *m, uint64_t reqid,
 		if (strcmp(name, "stubborn") == 0)
 			ok.err = VMERR_GUEST;
 		guest_send(ib, IMSG_VMDOP_PAUSE_VM_RESPONSE, reqid, &ok);
+		break;
+	case IMSG_VMDOP_DEVICES_REQUEST:
+		list_devices(ib, reqid, name);
 		break;
 	case IMSG_VMDOP_UNPAUSE_VM:
 		guest_send(ib, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, reqid, &ok);
@@ -652,6 +698,90 @@ own_ids(void **state)
 	stop();
 }
 
+/* --- in numbers ------------------------------------------------------------- */
+
+#define ASK IMSG_VMDOP_DEVICES_REQUEST
+#define SAY IMSG_VMDOP_DEVICES_RESPONSE
+
+static void
+is_device(uint32_t n, uint32_t replacements, uint32_t is_counted)
+{
+	const struct dev_stats *d = &last_list.devs[n];
+
+	assert_int_equal(last_list.n, 2);
+	assert_int_equal(d->kind, DEV_VIOBLK);
+	assert_int_equal(d->idx, n);
+	assert_int_equal(d->state, DEVST_RUNNING);
+	assert_int_equal(d->replaced, replacements);
+	assert_int_equal(d->counted, is_counted);
+	assert_true(d->size == (is_counted ? 512 : 0));
+	assert_true(d->counts[DEVS_READS] == (is_counted ? 70 + n : 0));
+}
+
+/* Numbers of the guest's process, states and replacements of ours. */
+static void
+listed(void **state)
+{
+	up("ok", "", "");
+	order(ASK, 1, 1, 12, 0, NULL);
+	expect(SAY, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	is_device(0, 0, 1);
+	is_device(1, 0, 1);
+	kill_device(1);
+	logged("vioblk1: started again", 1);
+	order(ASK, 1, 1, 13, 0, NULL);
+	expect(SAY, 13, VMERR_OK, VMEXIT_NONE, NULL);
+	is_device(0, 0, 1);
+	is_device(1, 1, 1);
+	order(ASK, 1, 2, 14, 0, NULL);
+	expect(SAY, 14, VMERR_NOTRUNNING, VMEXIT_NONE, NULL);
+	stop();
+}
+
+/* It leaves one out, or has more than it was given. */
+static void
+listed_wrong(void **state)
+{
+	up("half", "", "");
+	order(ASK, 1, 1, 12, 0, NULL);
+	expect(SAY, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	is_device(0, 0, 0);
+	is_device(1, 0, 1);
+	stop();
+	up("more", "", "");
+	order(ASK, 1, 1, 12, 0, NULL);
+	expect(SAY, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	is_device(0, 0, 1);
+	is_device(1, 0, 1);
+	stop();
+	up("nonsense", "", "");
+	order(ASK, 1, 1, 12, 0, NULL);
+	expect(SAY, 12, VMERR_GONE, VMEXIT_NONE, NULL);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED, "malformed message");
+	up("twice", "", "");
+	order(ASK, 1, 1, 12, 0, NULL);
+	expect(SAY, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED, "malformed message");
+}
+
+/* One that does not answer is asked once, and no more after that. */
+static void
+listed_late(void **state)
+{
+	const struct order *o;
+
+	role.order_s = 1;
+	up("late", "", "");
+	order(ASK, 1, 1, 12, 0, NULL);
+	expect(SAY, 12, VMERR_TIMEOUT, VMEXIT_NONE, "late does not answer");
+	order(ASK, 1, 1, 13, 0, NULL);
+	expect(SAY, 13, VMERR_TIMEOUT, VMEXIT_NONE, "late does not answer");
+	o = TAILQ_FIRST(&TAILQ_FIRST(&role.guests)->orders);
+	assert_non_null(o);
+	assert_null(TAILQ_NEXT(o, entry));
+	stop();
+}
+
 #define D(f)   cmocka_unit_test_setup_teardown(f, setup, finish)
 #define IDS(f) cmocka_unit_test_setup_teardown(f, setup_ids, finish_ids)
 
@@ -671,6 +801,9 @@ main(int argc, char *argv[])
 		D(bad_devices),
 		D(reports),
 		D(flood),
+		D(listed),
+		D(listed_wrong),
+		D(listed_late),
 		IDS(own_ids),
 		IDS(guest_dies),
 		IDS(too_often),

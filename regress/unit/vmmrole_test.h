@@ -209,6 +209,9 @@ order(uint32_t type, uint32_t id, uint64_t generation, uint64_t reqid,
 	send_body(type, reqid, b, fd, fd != NULL);
 }
 
+/* Of the last answer that had one. */
+static struct dev_list last_list;
+
 /* The next message but for the log; its request id. */
 static inline uint64_t
 next(uint32_t *type, struct vmop_result *r)
@@ -232,6 +235,8 @@ next(uint32_t *type, struct vmop_result *r)
 	assert_int_equal(wire_get_u64(m.buf, &reqid), 0);
 	assert_int_equal(wire_get_u64(m.buf, &conn), 0);
 	assert_int_equal(vmop_result_get(m.buf, r), 0);
+	if (*type == IMSG_VMDOP_DEVICES_RESPONSE && r->err == VMERR_OK)
+		assert_int_equal(dev_list_get(m.buf, &last_list), 0);
 	imsg_free(&m);
 	return reqid;
 }

@@ -75,8 +75,7 @@ concerns(const struct listing *l, const struct vm *v, const struct cred *c)
 static int
 is_asked(const struct vm *v)
 {
-	return v->counting != 0 &&
-	    request_find(v->parent, v->counting) != NULL;
+	return v->counting != 0 && request_find(v->parent, v->counting) != NULL;
 }
 
 static void

@@ -249,8 +249,8 @@ void info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
  * Ask for the numbers of devices and call info_answer(): at most a second
  * later, also when a guest's process does not answer.  0, or -1 with errno.
  */
-int listing_begin(struct parent *p, const struct msg_hdr *hdr,
-    const char *name);
+int
+listing_begin(struct parent *p, const struct msg_hdr *hdr, const char *name);
 /* Forget those of a connection (0: all connections). */
 void listings_drop(struct parent *p, uint64_t conn);
 /* The devices of a run, with numbers that came after `since'; 0: no run. */

@@ -65,7 +65,7 @@ struct vm {
 	char *exit_text;
 	char *error; /* of the last failed start */
 
-	uint64_t counting; /* the request for its devices' numbers, or 0 */
+	uint64_t counting;	/* the request for its devices' numbers, or 0 */
 	struct dev_list counts; /* as they came last ... */
 	uint64_t counts_generation;
 	int64_t counts_ms; /* monotonic */

@@ -44,7 +44,8 @@ devs_stats(const struct devs *ds, struct dev_list *l)
 		d->size = size(v);
 		d->counted = 1;
 		for (n = 0; n < DEVS_COUNTERS; n++)
-			d->counts[n] = bounded(__atomic_load_n(
-			    &v->page->stats[n], __ATOMIC_RELAXED));
+			d->counts[n] = bounded(
+			    __atomic_load_n(&v->page->stats[n],
+				__ATOMIC_RELAXED));
 	}
 }
