@@ -1,8 +1,6 @@
-HOST_TESTS += regress/daemon/daemon.py
-HOST_TESTS += regress/daemon/cdrom.py
-HOST_TESTS += regress/daemon/audit.py regress/daemon/daemon.py
-HOST_TESTS += regress/daemon/devstats.py
 HOST_TESTS += \
 	regress/daemon/audit.py \
 	regress/daemon/cdrom.py \
-	regress/daemon/daemon.py
+	regress/daemon/daemon.py \
+	regress/daemon/devstats.py \
+	regress/daemon/disk.py
