@@ -114,6 +114,8 @@ demo: setup
 bench: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) all guest-payloads
 	@regress/bench/bench
+	@regress/bench/memory
+	@regress/bench/disk
 
 lint: $(B)/gen/filters.c
 	@regress/lint/lint

@@ -59,6 +59,8 @@ enum {
 	CAP_SETS
 };
 
+#define LOOK_NMEMORY 2 /* one more than anybody may have */
+
 struct look {
 	pid_t pid;
 	/* The same in all threads, or `mixed' names what is not. */
@@ -78,7 +80,9 @@ struct look {
 	int root_empty;				/* nothing in it */
 	int root_rdonly;
 	unsigned int fds[LOOK_NFDS];
-	int guest_memory; /* mapped */
+	/* Guest memory that is mapped, each once. */
+	ino_t memory[LOOK_NMEMORY];
+	unsigned int nmemory;
 	/* The filters together. */
 	int filters_read;  /* 0: `filters_why' is the reason */
 	int filters_errno; /* errno */
@@ -114,6 +118,7 @@ struct subject {
 	long slot;	     /* of ids, -1: none */
 	int shared_slot;     /* another guest has it as well */
 	int shared_pids;     /* or its pid namespace */
+	int other_memory;    /* it has memory that is not its guest's */
 	struct finding *findings;
 	size_t nfindings;
 	int ended; /* before or while we looked */
@@ -127,7 +132,10 @@ int check_subject(struct subject *s);
 
 /* The slot of ids that `id' is in, -1: not one for guests. */
 long check_slot(const struct look *l, uint32_t id);
-/* What no process shows by itself: fills slot, shared_slot, shared_pids. */
+/*
+ * What no process shows by itself: fills slot, shared_slot, shared_pids and
+ * other_memory.
+ */
 void check_shared(struct subject *s, size_t n);
 
 #endif

@@ -438,9 +438,15 @@ check_fds(const struct subject *s, const struct want *w, struct finding *f)
 static void
 check_memory(const struct subject *s, const struct want *w, struct finding *f)
 {
-	add(f->value, "%s", s->look.guest_memory ? "mapped" : "not mapped");
-	add(f->wanted, "not mapped");
-	f->ok = w->memory || !s->look.guest_memory;
+	unsigned int n = s->look.nmemory;
+
+	add(f->value, "%s", n > 0 ? "mapped" : "not mapped");
+	if (n > 1)
+		add(f->value, ", of more than one guest");
+	else if (s->other_memory)
+		add(f->value, ", not only by its guest");
+	add(f->wanted, w->memory ? "that of its guest" : "not mapped");
+	f->ok = w->memory ? n <= 1 && !s->other_memory : n == 0;
 }
 
 static void

@@ -320,6 +320,22 @@ look_descriptors(struct look *l)
 	return 0;
 }
 
+/* "address perms offset dev inode name" */
+static void
+add_memory(struct look *l, const char *line)
+{
+	unsigned long ino;
+	unsigned int i;
+
+	if (sscanf(line, "%*s %*s %*s %*s %lu", &ino) != 1)
+		ino = 0;
+	for (i = 0; i < l->nmemory; i++)
+		if (l->memory[i] == ino)
+			return;
+	if (l->nmemory < LOOK_NMEMORY)
+		l->memory[l->nmemory++] = ino;
+}
+
 static int
 look_memory(struct look *l)
 {
@@ -331,7 +347,7 @@ look_memory(struct look *l)
 		return -1;
 	while (getline(&line, &size, f) != -1)
 		if (strstr(line, GUEST_MEMFD) != NULL)
-			l->guest_memory = 1;
+			add_memory(l, line);
 	free(line);
 	fclose(f);
 	return 0;

@@ -1,8 +1,9 @@
 /*
  * What no process shows by itself: that guests share nothing.
  *
- * Each has a slot of ids and a pid namespace that no other guest has; its
- * device processes are in the same slot and the same namespace.
+ * Each has a slot of ids, a pid namespace and memory that no other guest
+ * has; its device processes are in the same slot and the same namespace, and
+ * have the same memory.
  */
 
 #include <string.h>
@@ -46,10 +47,35 @@ same_guest(const struct subject *a, const struct subject *b)
 	    strncmp(a->info.name, b->info.name, n) == 0;
 }
 
+static int
+has_memory(const struct look *l, ino_t ino)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nmemory; i++)
+		if (l->memory[i] == ino)
+			return 1;
+	return 0;
+}
+
+/* In one guest it is the same for all, in two never. */
+static void
+compare_memory(struct subject *a, const struct look *b, int same)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->look.nmemory; i++)
+		if (b->nmemory > 0 && has_memory(b, a->look.memory[i]) != same)
+			a->other_memory = 1;
+}
+
 static void
 compare(struct subject *a, const struct subject *b)
 {
-	if (same_guest(a, b))
+	int same = same_guest(a, b);
+
+	compare_memory(a, &b->look, same);
+	if (same)
 		return;
 	a->shared_slot |= a->slot == b->slot;
 	a->shared_pids |= a->look.ns[LOOK_PID] == b->look.ns[LOOK_PID];

@@ -304,9 +304,11 @@ print_all(struct vmctl *ctl, const struct audit *au, const char *name)
 	if (name == NULL)
 		bad = au->short_of;
 	if (!ctl->json && bad == 0)
-		printf("%zu processes, none falls short\n", shown);
+		printf("%zu process%s, none falls short\n", shown,
+		    shown == 1 ? "" : "es");
 	else if (!ctl->json)
-		printf("%zu processes, %zu fall short\n", shown, bad);
+		printf("%zu process%s, %zu fall short\n", shown,
+		    shown == 1 ? "" : "es", bad);
 	return bad == 0 ? ST_DONE : ST_FAILED;
 }
 

@@ -8,6 +8,9 @@
  * of this.
  */
 
+#include <stddef.h>
+#include <stdint.h>
+
 #define HOSTILE_CAPS	 0x0001
 #define HOSTILE_FDS	 0x0002 /* an open directory stays */
 #define HOSTILE_FILTER	 0x0004
@@ -24,15 +27,35 @@
 #define HOSTILE_USERNS	 0x2000
 
 #ifdef HOSTILE
-extern const unsigned int hostile_without; /* regress/hostile/without.c */
-#define WITHOUT(layer) ((hostile_without & HOSTILE_##layer) != 0)
+/* The layers left out: regress/hostile/hostile.py writes it to the file. */
+struct hostile_mask {
+	char mark[12];
+	uint32_t layers;
+};
+extern const struct hostile_mask hostile_mask;
+#define WITHOUT(layer)	 ((hostile_mask.layers & HOSTILE_##layer) != 0)
+#define HOSTILE_PATIENCE 6 /* times what it is given elsewhere */
+struct io;
 /* Arrange for attempts, and what the layers above want.  In each process. */
 void hostile_init(void);
+/* The ring of a device, to be tried as well. */
+void hostile_ring(struct io *io);
+/* If it is a file made for that, wait for attempts, until told to go on. */
+void hostile_hold(int fd);
+/*
+ * A system call was denied.  1: the attempt goes on with an error, and what
+ * was denied is told with it; 0: it is the end, as elsewhere.
+ */
+int hostile_denied(unsigned int nr);
 /* A line of the log, by bare calls only. */
 void sandbox_say(const char *text);
 #else
-#define WITHOUT(layer) 0
-#define hostile_init() ((void)0)
+#define WITHOUT(layer)	   0
+#define HOSTILE_PATIENCE   1
+#define hostile_init()	   ((void)0)
+#define hostile_ring(io)   ((void)0)
+#define hostile_hold(fd)   ((void)0)
+#define hostile_denied(nr) 0
 #endif
 
 #endif

@@ -110,9 +110,13 @@ sandbox_say(const char *text)
 static void
 denied(int sig, siginfo_t *si, void *ctx)
 {
-	const ucontext_t *uc = ctx;
+	ucontext_t *uc = ctx;
 	struct denial d;
 
+	if (hostile_denied((unsigned int)si->si_syscall)) {
+		uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
+		return;
+	}
 	begin(&d);
 	add_call(&d, (unsigned int)si->si_syscall);
 	if (si->si_syscall == SYS_ioctl || si->si_syscall == SYS_fcntl) {
@@ -125,7 +129,8 @@ denied(int sig, siginfo_t *si, void *ctx)
 		syscall(SYS_exit_group, SB_EXIT_DENIED);
 }
 
-/* Asked for while it still may. */
+/* Asked before its first filter, none of the later ones need allow that. */
+static int asked;
 static unsigned int own_nodump;
 
 unsigned int
@@ -180,8 +185,9 @@ sandbox_seccomp(const char *name, int channel)
 		errno = ENOENT;
 		return -1;
 	}
-	if (prctl(PR_GET_DUMPABLE) == 0)
+	if (!asked && prctl(PR_GET_DUMPABLE) == 0)
 		own_nodump = SB_OWN_NODUMP;
+	asked = 1;
 	if (!have_filters())
 		return 1;
 	if (WITHOUT(FILTER))

@@ -3,6 +3,7 @@
 and as it should be, and what is printed is what /proc says."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,14 @@ vm "tock" {
 	memory 64M
 	boot "%(build)s/guest/tick.elf"
 }
+"""
+NDISKS = 16
+WIDE = """
+vm "wide" {
+	disable
+	memory 64M
+	boot "%(build)s/guest/tick.elf"
+%(disks)s}
 """
 DEVICES = ["vm/tick/vioblk0", "vm/tick/vioscsi"]
 CHECKS = ["process", "ids", "capabilities", "no_new_privs", "filter",
@@ -118,11 +127,33 @@ def ended(vmd):
     assert audit(vmd)["vm/tock"]["ok"]
 
 
+@tap.test
+def many_disks(vmd):
+    """a guest with as many disks as there can be: each has its own id"""
+    vmd.vmctl("start", "wide")
+    procs = audit(vmd, "wide")
+    assert sorted(procs) == sorted(
+        ["vm/wide"] + ["vm/wide/vioblk%d" % i for i in range(NDISKS)]), procs
+    ids = {o["checks"]["ids"]["found"] for o in procs.values()}
+    assert len(ids) == NDISKS + 1, ids
+    audit(vmd)
+    out = vmd.vmctl("audit", "vm/wide/vioblk15")
+    assert re.match(r"vm/wide/vioblk15: pid \d+\n\tprocess +below the "
+                    r"parent\n\tids +uid \d+, gid \d+, 0 groups\n", out), out
+    assert out.endswith("\n1 process, none falls short\n"), out
+
+
 with tempfile.TemporaryDirectory(prefix="vmdaudit.") as files:
     for name in "disk.img", "cd.iso":
         with open("%s/%s" % (files, name), "wb") as f:
             f.truncate(1 << 20)
-    daemon = Daemon(CONF % {"build": BUILD, "dir": files})
+    for n in range(NDISKS):
+        with open("%s/wide%d" % (files, n), "wb") as f:
+            f.truncate(1 << 20)
+    disks = "".join('\tdisk "%s/wide%d"\n' % (files, n)
+                    for n in range(NDISKS))
+    daemon = Daemon(CONF % {"build": BUILD, "dir": files} +
+                    WIDE % {"build": BUILD, "disks": disks})
     with daemon:
         daemon.probed()
         for vm in "tick", "tock":

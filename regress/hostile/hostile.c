@@ -1,12 +1,13 @@
 /*
  * The other half of test builds: on a signal a process tries something that
  * it must not be able to do and says what came of it, or ends of it.  The
- * signal is SIGRTMAX - 1, its value the number of the attempt and, above
- * that, a process to aim at.  See lib/sandbox/hostile.h and regress/hostile.
+ * signal is SIGRTMAX - 1, its value the number of the attempt, whether it
+ * shall survive it, and a process to aim at.  See lib/sandbox/hostile.h and regress/hostile.
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,8 +25,24 @@
 #endif
 #include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
+#include "regress/hostile/ring.h"
 
-#define ATTEMPT_BITS 5 /* of the value */
+#define ATTEMPT_BITS 6 /* of the value */
+#define HELD	     "hostile-hold"
+
+/* What was denied during the attempt that goes on; -1: nothing, yet. */
+static volatile sig_atomic_t going_on, denied_nr;
+static volatile sig_atomic_t released;
+
+int
+hostile_denied(unsigned int nr)
+{
+	if (!going_on)
+		return 0;
+	if (denied_nr == -1)
+		denied_nr = (sig_atomic_t)nr;
+	return 1;
+}
 
 static long
 try_open(int pid)
@@ -41,6 +58,49 @@ try_file(int pid)
 
 	snprintf(path, sizeof(path), "/tmp/vmd-hostile.%d", pid);
 	return syscall(SYS_openat, AT_FDCWD, path, O_RDWR);
+}
+
+static long
+try_secret(int pid)
+{
+	return syscall(SYS_openat, AT_FDCWD, "/etc/shadow", O_RDONLY);
+}
+
+/* Memory and descriptors of another, by name... */
+static long
+try_proc(int pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	return syscall(SYS_openat, AT_FDCWD, path, O_RDWR);
+}
+
+/* ... and by number. */
+static long
+try_steal(int pid)
+{
+	long fd;
+
+	if ((fd = syscall(SYS_pidfd_open, pid, 0)) == -1)
+		return -1;
+	return syscall(SYS_pidfd_getfd, fd, 3, 0);
+}
+
+/* Code of its own making. */
+static long
+try_code(int pid)
+{
+	return syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static long
+try_uring(int pid)
+{
+	char params[120] = { 0 };
+
+	return syscall(SYS_io_uring_setup, 1, params);
 }
 
 static long
@@ -107,12 +167,24 @@ try_bpf(int pid)
 	return syscall(SYS_bpf, 0, NULL, 0);
 }
 
+static long
+go(int pid)
+{
+	released = 1;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	long (*fn)(int pid);
 } attempts[] = {
 	{ "open", try_open },
 	{ "file", try_file },
+	{ "secret", try_secret },
+	{ "proc", try_proc },
+	{ "steal", try_steal },
+	{ "code", try_code },
+	{ "uring", try_uring },
 	{ "socket", try_socket },
 	{ "ptrace", try_ptrace },
 	{ "exec", try_exec },
@@ -122,6 +194,11 @@ static const struct {
 	{ "mount", try_mount },
 	{ "root", try_root },
 	{ "bpf", try_bpf },
+	{ "ring-open", ring_try_open },
+	{ "ring-connect", ring_try_connect },
+	{ "ring-read", ring_try_read },
+	{ "ring-register", ring_try_register },
+	{ "go", go },
 };
 
 #define NATTEMPTS (sizeof(attempts) / sizeof(attempts[0]))
@@ -131,15 +208,38 @@ attempt(int sig, siginfo_t *si, void *ctx)
 {
 	unsigned int value = (unsigned int)si->si_value.sival_int;
 	unsigned int nr = value % (1U << ATTEMPT_BITS);
+	int saved_errno = errno;
 	char text[64];
 	long rc;
 
 	if (nr >= NATTEMPTS)
 		return;
-	rc = attempts[nr].fn((int)(value >> ATTEMPT_BITS));
-	snprintf(text, sizeof(text), "attempt %s: %s %d", attempts[nr].name,
-	    rc == -1 ? "errno" : "succeeded", rc == -1 ? errno : 0);
+	going_on = value >> ATTEMPT_BITS & 1;
+	denied_nr = -1;
+	rc = attempts[nr].fn((int)(value >> (ATTEMPT_BITS + 1)));
+	if (denied_nr != -1)
+		snprintf(text, sizeof(text), "attempt %s: denied %d",
+		    attempts[nr].name, (int)denied_nr);
+	else
+		snprintf(text, sizeof(text), "attempt %s: %s %d",
+		    attempts[nr].name, rc == -1 ? "errno" : "succeeded",
+		    rc == -1 ? errno : 0);
+	going_on = 0;
 	sandbox_say(text);
+	errno = saved_errno;
+}
+
+void
+hostile_hold(int fd)
+{
+	char first[sizeof(HELD) - 1];
+
+	if (read(fd, first, sizeof(first)) != sizeof(first) ||
+	    memcmp(first, HELD, sizeof(first)) != 0)
+		return;
+	sandbox_say("held");
+	while (!released)
+		poll(NULL, 0, -1);
 }
 
 static void
@@ -171,8 +271,9 @@ hostile_init(void)
 		.sa_flags = SA_SIGINFO | SA_RESTART };
 
 	sigaction(SIGRTMAX - 1, &sa, NULL);
-	if (WITHOUT(FDS))
-		(void)!open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Below vmm nothing can be opened. */
+	if (WITHOUT(FDS) && open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) == -1)
+		syscall(SYS_pidfd_open, getpid(), 0);
 	if (WITHOUT(MEMORY))
 		map_memory();
 	if (WITHOUT(TREE) && getuid() == 0)

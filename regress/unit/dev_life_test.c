@@ -5,7 +5,6 @@
  */
 
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <linux/filter.h>
@@ -318,7 +317,37 @@ death(void **state)
 		another();
 	}
 	/* How many it is a matter of luck; faults/disk.py has more of that. */
-	print_message("%u of %u left something\n", left, NREQS);
+	print_message("# %u of %u left something\n", left, NREQS);
+}
+
+/* At the beginning and at the end of each of its system calls. */
+static void
+death_by_calls(void **state)
+{
+	unsigned int n, left = 0;
+
+	for (n = 0; n < 16; n++) {
+		ready();
+		activate(0);
+		round_trip(1);
+		say(VM, IMSG_DEVOP_RESUME, "", 0, NULL, 0);
+		if (!hold())
+			skip();
+		offer_writes(NREQS);
+		kick();
+		kill_after(n, NREQS);
+		left += used() < NREQS;
+		assert_int_equal(launch(), 0);
+		ready();
+		activate(1);
+		served(NREQS);
+		check_used(NREQS);
+		check_writes(NREQS);
+		shut_down();
+		another();
+	}
+	/* Before it looked at all, with all taken, with all done. */
+	assert_true(left >= 3);
 }
 
 /* One after the other, each with something left for the next. */
@@ -354,10 +383,8 @@ change_call(long nr)
 	struct user_regs_struct r;
 	int st;
 
-	if (ptrace(PTRACE_SEIZE, t.pid, 0, PTRACE_O_EXITKILL) == -1 ||
-	    ptrace(PTRACE_INTERRUPT, t.pid, 0, 0) == -1)
+	if (!hold())
 		return 0;
-	assert_int_equal(waitpid(t.pid, &st, 0), t.pid);
 	assert_int_equal(ptrace(PTRACE_SYSCALL, t.pid, 0, 0), 0);
 	assert_int_equal(waitpid(t.pid, &st, 0), t.pid);
 	assert_true(WIFSTOPPED(st));
@@ -431,6 +458,7 @@ main(void)
 		T(vm_gone),
 		T(vmm_gone),
 		T(death),
+		T(death_by_calls),
 		T(deaths),
 		T(denied_call),
 		S(read_one),
@@ -440,6 +468,7 @@ main(void)
 		S(vm_gone),
 		S(vmm_gone),
 		S(death),
+		S(death_by_calls),
 		S(denied_call),
 	};
 

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -545,6 +546,41 @@ round_trip(uint64_t number)
 
 	say_order(IMSG_DEVOP_PAUSE, &o);
 	expect_order(IMSG_DEVOP_PAUSED, number);
+}
+
+/* Stop it where it is; 0: we may not. */
+static inline int
+hold(void)
+{
+	int st;
+
+	if (ptrace(PTRACE_SEIZE, t.pid, 0, PTRACE_O_EXITKILL) == -1 ||
+	    ptrace(PTRACE_INTERRUPT, t.pid, 0, 0) == -1)
+		return 0;
+	assert_int_equal(waitpid(t.pid, &st, 0), t.pid);
+	assert_true(WIFSTOPPED(st));
+	return 1;
+}
+
+/*
+ * Kill one that is held, and has work, when it has begun or ended its `n'th
+ * system call from now, or when it has done all `todo' and told so.
+ */
+static inline void
+kill_after(unsigned int n, uint16_t todo)
+{
+	unsigned int i, told = 0;
+	int st;
+
+	alarm(PATIENCE / 1000);
+	for (i = 0; i < n && told < 3; i++) {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, t.pid, 0, 0), 0);
+		assert_int_equal(waitpid(t.pid, &st, 0), t.pid);
+		assert_true(WIFSTOPPED(st));
+		told += used() >= todo;
+	}
+	alarm(0);
+	bury();
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include "regress/unit/dev_fake.h"
 #include "regress/unit/vq_test.h"
 
+#define PIECES	8 /* of 64 bytes: a sector */
 #define SECTORS 256
 #define HDR	FAKE_DATA
 #define BUF	(FAKE_DATA + 0x1000)
@@ -174,6 +175,35 @@ any_layout(void **state)
 	assert_int_equal(go(o), 513);
 	assert_memory_equal(m + BUF, back, 512);
 	assert_int_equal(m[BUF + 512], VIRTIO_BLK_S_OK);
+}
+
+/* More segments than a request has room for, and again with few. */
+static void
+many_segments(void **state)
+{
+	struct one *o = *state;
+	uint8_t *m = o->f.d.mem.base, back[PIECES * 64];
+	unsigned int i, round;
+
+	for (round = 0; round < 3; round++) {
+		header(o, VIRTIO_BLK_T_OUT, 8);
+		for (i = 0; i < PIECES; i++) {
+			memset(m + BUF + 128 * i, (int)(0x40 * round + i), 64);
+			seg(o, BUF + 128 * i, 64, 0);
+		}
+		seg(o, STATUS, 1, F_WRITE);
+		assert_int_equal(go(o), 1);
+		assert_int_equal(status(o), VIRTIO_BLK_S_OK);
+		assert_int_equal(pread(o->fd, back, sizeof(back), 8 * 512),
+		    sizeof(back));
+		for (i = 0; i < PIECES; i++)
+			assert_memory_equal(back + 64 * i, m + BUF + 128 * i,
+			    64);
+		assert_int_equal(simple(o, VIRTIO_BLK_T_IN, 8, sizeof(back),
+				     F_WRITE),
+		    sizeof(back) + 1);
+		assert_memory_equal(m + BUF, back, sizeof(back));
+	}
 }
 
 static void
@@ -401,6 +431,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(in_and_out),
 		T(any_layout),
+		T(many_segments),
 		T(bad_data),
 		T(unknown_types),
 		T(flush_and_id),

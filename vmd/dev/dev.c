@@ -257,8 +257,8 @@ kicked(struct io_op *op, int res)
 	if (res < 0)
 		fatalx("kick: %s", strerror(-res));
 	/* The ring tells of each kick; nobody looks at their number. */
-	if (!io_is_ring(q->dev->io) &&
-	    read(q->kick, &n, sizeof(n)) == -1 && errno != EAGAIN)
+	if (!io_is_ring(q->dev->io) && read(q->kick, &n, sizeof(n)) == -1 &&
+	    errno != EAGAIN)
 		fatal("kick");
 	work(q->dev, q);
 }
@@ -596,6 +596,7 @@ make_io(struct dev *d)
 	depth = 2 + d->nqueues * (1 + d->ops->depth);
 	if ((d->io = io_new(depth, fds, n, 0)) == NULL)
 		fatal("io");
+	hostile_ring(d->io);
 	d->vmm_polled.done = vmm_spoke;
 	d->vm_polled.done = vm_spoke;
 	io_poll(d->io, &d->vmm_polled, 0);

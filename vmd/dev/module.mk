@@ -15,6 +15,9 @@ UNIT += vioblk_test
 vioblk_test_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_test_LIBS = $(DISK_LIBS) -lbsd
 
+UNIT += spin_test
+spin_test_SRCS = vmd/dev/spin.c
+
 FUZZ += vioblk
 vioblk_FUZZ_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd

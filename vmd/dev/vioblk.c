@@ -310,7 +310,8 @@ start(struct request *r)
 	r->status = (uint8_t *)last->iov_base + last->iov_len - 1;
 	r->type = le32toh(h.type);
 	dev_begin(r->b->d);
-	if ((error = begin(r, le64toh(h.sector))) != 0)
+	error = request_keep(r) == -1 ? errno : begin(r, le64toh(h.sector));
+	if (error != 0)
 		fail(r, error);
 	return 0;
 }
@@ -330,12 +331,6 @@ vioblk_queue(struct dev *d, struct dev_vq *q)
 		if ((rc = vq_next(&q->vq, &r->chain)) != 1) {
 			request_put(r);
 			return rc;
-		}
-		if (request_keep(r) == -1) {
-			/* Later, perhaps. */
-			vq_untake(&q->vq, r->chain.head);
-			request_put(r);
-			return 0;
 		}
 		bytes += r->chain.rdlen + (uint64_t)r->chain.wrlen;
 		if (start(r) == -1) {

@@ -17,6 +17,7 @@
 #include "lib/disk/qcow2_hdr.h"
 #include "lib/proto/imginfo.h"
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/util/log.h"
 #include "vmd/image/image.h"
 #include "vmd/roles.h"
@@ -109,6 +110,7 @@ image_request(struct peer *p, struct msg *m)
 	    wire_end(&m->body) == -1 || m->nfds != 1 ||
 	    format >= DISK_FORMAT_MAX)
 		return -1;
+	hostile_hold(m->fds[0]);
 	image_inspect(m->fds[0], (enum disk_format)format, writable != 0, &i);
 	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
 	    image_info_put(b, &i) == -1)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
@@ -189,7 +190,8 @@ stuck(const struct parent *p, uid_t uid)
 struct helper *
 helper_start(struct parent *p, const struct helper_conf *c)
 {
-	const struct timeval tv = { .tv_sec = HELPER_TIMEOUT };
+	const struct timeval tv = { .tv_sec = HELPER_TIMEOUT *
+		    HOSTILE_PATIENCE };
 	struct helper *h;
 
 	if (c->uid != 0 && stuck(p, c->uid) >= HELPER_MAX_STUCK) {

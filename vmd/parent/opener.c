@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "vmd/parent/opener.h"
@@ -132,6 +133,7 @@ opener_open_request(struct peer *p, struct msg *m)
 		r.text = why;
 	}
 	open_msg_fini(&om);
+	hostile_hold(fd);
 	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
 	    vmop_result_put(b, &r) == -1)
 		_exit(1);
