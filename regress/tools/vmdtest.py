@@ -285,7 +285,9 @@ def descriptors(pid):
     try:
         for fd in os.listdir("/proc/%d/fd" % pid):
             link = os.readlink("/proc/%d/fd/%s" % (pid, fd))
-            found.append(re.sub(r"^(socket|pipe):\[\d+\]$", r"\1", link))
+            # Others take ptys, too: the numbers mean nothing.
+            found.append(re.sub(r"^(socket|pipe):\[\d+\]$|^(/dev/pts)/\d+$",
+                                r"\1\2", link))
     except OSError:         # it has just ended
         pass
     return sorted(found)

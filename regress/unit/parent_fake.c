@@ -90,10 +90,25 @@ image_request(struct peer *p, struct msg *m)
 	return 0;
 }
 
+/* Other processes may have the other end, too, and so no end be seen. */
+static struct peer *helper_peers[64];
+
 static void
 helper_closed(struct peer *p, const char *why)
 {
+	*(struct peer **)peer_arg(p) = NULL;
 	peer_free(p);
+}
+
+static void
+helpers_free(void)
+{
+	size_t i;
+
+	for (i = 0; i < 64; i++) {
+		peer_free(helper_peers[i]);
+		helper_peers[i] = NULL;
+	}
 }
 
 static void
@@ -103,15 +118,20 @@ helper(int channel, const char *name)
 		{ IMSG_OPEN_REQUEST, ROLE_PARENT, opener_request },
 		{ IMSG_IMAGE_REQUEST, ROLE_PARENT, image_request },
 	};
-	const struct peer_conf pc = {
+	struct peer_conf pc = {
 		.role = ROLE_PARENT,
 		.name = name,
 		.msgs = msgs,
 		.nmsgs = 2,
 		.closed = helper_closed,
 	};
+	size_t i = 0;
 
-	assert_non_null(peer_new(parent.base, channel, &pc));
+	while (i < 64 && helper_peers[i] != NULL)
+		i++;
+	assert_int_not_equal(i, 64);
+	pc.arg = &helper_peers[i];
+	assert_non_null(helper_peers[i] = peer_new(parent.base, channel, &pc));
 }
 
 /* --- what the parent links to ------------------------------------------ */
@@ -517,6 +537,7 @@ teardown(void **state)
 
 	until(&helpers_reaped, helpers);
 	helpers = helpers_reaped = 0;
+	helpers_free();
 	for (i = 0; i < 3; i++) {
 		peer_free(fakes[i]->peer);
 		fakes[i]->peer = NULL;

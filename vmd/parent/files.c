@@ -291,7 +291,7 @@ vm_files_opened(struct vm *v, size_t over)
 		return;
 	}
 	/* Nothing of it is any good for another try. */
-	fdlist_close(&v->fds);
+	vm_release_files(v);
 	for (i = 0; i < v->run->ndisks; i++)
 		v->run->disks[i].layers = v->run->disks[i].qcow2 = 0;
 	vm_start_failed(v, VMERR_LIMIT,
