@@ -50,9 +50,15 @@ def spec(name, disks=(), nics=(), **k):
     return out
 
 
-def info(s, state, pid, *strings):
+def info(s, state, pid, *strings, devices=None):
     return (s + u32(state, pid) + u64(1 << 20, 1000, 1700000000) + u32(1) +
-            text(*strings))
+            text(*strings) +
+            (u32(0) if devices is None else u32(1) + devices))
+
+
+# The first one has counted, of the other one nothing is known.
+DEVICES = (u32(2) + u32(0, 0, 1, 2) + u64(1 << 30) + u32(1) +
+           u64(1, 2, 3, 4, 5, 6) + u32(1, 0, 0, 0) + u64(0) + u32(0))
 
 
 FULL = spec("web1", [("/vm/a.img", "serial", 2, 1, 3, 7),
@@ -82,6 +88,9 @@ SEEDS = {
                              None, None),
         "info-full": b"\2" + info(FULL, 5, 0, "gone", None, "changed",
                                   "no disk"),
+        "info-devices": b"\2" + info(spec("a", id=1), 3, 42, None, None, None,
+                                     None, devices=DEVICES),
+        "devices": b"\7" + DEVICES,
         "log": b"\3" + u32(4) + text("something happened"),
         "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
         "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
