@@ -158,6 +158,8 @@ class Busy:
 
     def __init__(self, vmd):
         self.vmd = vmd
+        for fmt in "raw", "qcow2":      # the guest expects zeroes
+            disks.image("%s/run.%s" % (vmd.dir, fmt), SIZE, fmt)
         vmd.vmctl("start", "run")
         self.console = vmd.console("run")
         self.console.expect("disks 2")
@@ -219,15 +221,12 @@ def stop(vmd):
         vmd.vmctl("stop", "-f", "-w", "run", timeout=60)
         busy.console.close()
         disks.check(vmd.dir + "/run.qcow2", "qcow2", leaks=True)
-        for fmt in "raw", "qcow2":
-            os.unlink("%s/run.%s" % (vmd.dir, fmt))
-            disks.image("%s/run.%s" % (vmd.dir, fmt), SIZE, fmt)
 
 
 def images(top):
-    for name in "raw.raw", "run.raw", "bad0.raw":
+    for name in "raw.raw", "bad0.raw":
         disks.image(top + "/" + name, SIZE)
-    for name in "qcow2", "run", "bad1", "boot":
+    for name in "qcow2", "bad1", "boot":
         disks.image("%s/%s.qcow2" % (top, name), SIZE, "qcow2")
     for i in range(16):
         disks.image("%s/many%d.raw" % (top, i), 1 << 20)

@@ -245,6 +245,8 @@ read_only(void)
 	check(holds(0, 8, 7) && request(cur, BLK_FLUSH, 0, 0, NULL) == BLK_OK,
 	    "read");
 	cur = &queue;
+	/* It shares its interrupt line with others. */
+	virtio_reset(&other);
 }
 
 /* --- interrupts --------------------------------------------------------------- */
@@ -259,9 +261,9 @@ static void __attribute__((interrupt)) on_msi(struct frame *f)
 
 static void __attribute__((interrupt)) on_line(struct frame *f)
 {
-	lines++;
 	/* Reading it takes the cause away. */
-	(void)load8(disk.isr);
+	if (load8(disk.isr) & 1)
+		lines++;
 	lapic_eoi();
 }
 

@@ -1,6 +1,7 @@
 #ifndef PARENT_IMAGE_H
 #define PARENT_IMAGE_H
 
+#include "lib/util/fdlist.h"
 #include "lib/proto/imginfo.h"
 
 /*
@@ -43,5 +44,10 @@ const char *image_unfit(const struct vm *v, int fd);
  * `v' is on whose behalf.
  */
 const char *image_lock(const struct vm *v, int fd, int writable);
+/*
+ * Unlock all images of a VM that has ended: the kernel may keep duplicates
+ * for a while after the end of a process that had them in an io_uring.
+ */
+void images_unlock(const struct fdlist *fds);
 
 #endif

@@ -117,3 +117,17 @@ image_lock(const struct vm *v, int fd, int writable)
 	snprintf(text, sizeof(text), "cannot be locked: %s", strerror(errno));
 	return text;
 }
+
+void
+images_unlock(const struct fdlist *fds)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	const struct fdent *e;
+	size_t i;
+
+	for (i = 0; i < fds->n; i++) {
+		e = &fds->ents[i];
+		if (e->kind == FD_DISK || e->kind == FD_CDROM)
+			fcntl(e->fd, F_OFD_SETLK, &fl);
+	}
+}

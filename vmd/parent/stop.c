@@ -10,6 +10,7 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "vmd/parent/files.h"
+#include "vmd/parent/image.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -153,6 +154,7 @@ settle(struct vm *v)
 	struct parent *p = v->parent;
 
 	vm_tty_close(v);
+	images_unlock(&v->fds);
 	fdlist_close(&v->fds);
 	vm_spec_free(v->run);
 	v->run = NULL;
