@@ -10,7 +10,7 @@
 
 #define VIRTIO_RING	 0x4000 /* bytes of memory for each queue */
 #define VIRTIO_NOMSI	 0xffff
-#define VIRTIO_WAIT	 (PM_HZ * 10)
+#define VIRTIO_WAIT	 (PM_HZ * 4) /* the timer goes round in 4.7 s */
 
 #define VIRTIO_INDIRECT	 (1ULL << 28)
 #define VIRTIO_EVENT_IDX (1ULL << 29)
