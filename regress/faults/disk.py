@@ -3,6 +3,8 @@
 is wrong or lost.  A guest of our own, directly on /dev/kvm.
 
 KILLS=n in the environment says how often; CHECK_LONG=1 means often."""
+import contextlib
+import errno
 import os
 import random
 import re
@@ -12,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 import disks                                            # noqa: E402
+from slowfs import SlowFile                             # noqa: E402
 from vmdtest import BUILD, Daemon, Tap, wait_gone       # noqa: E402
 
 KILLS = int(os.environ.get("KILLS") or
@@ -25,6 +28,21 @@ vm "kill" {
 	boot "%(g)sblkrun.elf"
 	disk "%(d)s/kill.raw"
 	disk "%(d)s/kill.qcow2" format qcow2
+}
+vm "slow" {
+	disable
+	memory 64M
+	cpus 2
+	boot "%(g)sblkrun.elf"
+	disk "%(d)s/slow/disk" format raw
+}
+vm "full" {
+	disable
+	memory 64M
+	cpus 2
+	boot "%(g)sblkrun.elf"
+	disk "%(d)s/small/full.raw"
+	disk "%(d)s/small/full.qcow2" format qcow2
 }
 """
 
@@ -82,7 +100,7 @@ class Guest:
         self.vmd.vmctl("unpause", self.name)
         self.pids[disk] = (children(self.vmm) - before).pop()
 
-    def finish(self, *formats):
+    def finish(self, *files):
         """Let the guest look at all, then look ourselves."""
         self.console.send("q")
         self.out.wait_eof(120)
@@ -91,9 +109,9 @@ class Guest:
         text = self.out.text
         assert "FAIL" not in text and "PASS all sectors" in text, text
         sums = re.findall(r"sectors (\d+)\s+unknown 0\s+sum (0x\w+)", text)
-        assert len(sums) == len(formats), text
-        for (n, total), fmt in zip(sums, formats):
-            path = "%s/%s.%s" % (self.vmd.dir, self.name, fmt)
+        assert len(sums) == len(files), text
+        for (n, total), name in zip(sums, files):
+            path, fmt = self.vmd.dir + "/" + name, name.split(".")[-1]
             disks.check(path, fmt, leaks=True)
             found = disks.read_sectors(disks.raw(path, fmt), int(n))
             assert found == int(total, 16), (hex(found), total, fmt)
@@ -123,10 +141,112 @@ def killed(vmd):
     print("# %d kills, %d hit requests in flight, %d pauses, %d requests"
           % (total, hits, pauses, done))
     assert errors == 0 and pauses >= total // 6, (errors, pauses)
-    g.finish("raw", "qcow2")
+    g.finish("kill.raw", "kill.qcow2")
+
+
+def until(g, what):
+    """Ask the guest until `what' of its numbers of requests and errors."""
+    end = time.monotonic() + 60
+    while not what(*g.progress()):
+        assert time.monotonic() < end, g.out.text[-500:]
+
+
+@tap.test
+def slow(vmd):
+    """killed with an image on which each request takes 10 ms"""
+    image = vmd.dir + "/slow.raw"
+    disks.image(image, SIZE)
+    with contextlib.closing(SlowFile(image, vmd.dir + "/slow")) as fs:
+        g = Guest(vmd, "slow", 1)
+        fs.set(delay=0.01)
+        hits = 0
+        for n in range(12):
+            until(g, lambda done, errors, n=n: done > 20 * n)
+            was, replaced = g.kill(0)
+            hits += was > 0
+            if not replaced:
+                g.unpause(0)
+        assert hits >= 10, hits
+        fs.set()
+        assert g.progress()[1] == 0
+        g.finish("slow.raw")
+    os.rmdir(vmd.dir + "/slow")
+
+
+@tap.test
+def broken(vmd):
+    """EIO reaches the guest, which lives, also with a new process"""
+    image = vmd.dir + "/slow.raw"
+    os.unlink(image)
+    disks.image(image, SIZE)
+    with contextlib.closing(SlowFile(image, vmd.dir + "/slow")) as fs:
+        g = Guest(vmd, "slow", 1)
+        fs.set(error=errno.EIO)
+        until(g, lambda done, errors: errors > 100)
+        g.kill(0)
+        until(g, lambda done, errors: errors > 200)
+        fs.set()
+        was = g.progress()[1]
+        until(g, lambda done, errors: done > was + 1000)
+        g.finish("slow.raw")
+    os.rmdir(vmd.dir + "/slow")
+
+
+@tap.test
+def vanished(vmd):
+    """an image that is gone: errors, the guest and the others live"""
+    image = vmd.dir + "/slow.raw"
+    with contextlib.closing(SlowFile(image, vmd.dir + "/slow")) as fs:
+        g = Guest(vmd, "slow", 1)
+        g.progress()
+        fs.vanish()
+        until(g, lambda done, errors: errors > 100)
+        assert vmd.info("slow")["state"] == "running"
+        vmd.vmctl("stop", "-f", "-w", "slow", timeout=60)
+        g.console.close()
+    os.rmdir(vmd.dir + "/slow")
+
+
+@tap.test
+def full(vmd):
+    """a full file system: errors until there is room again"""
+    top = vmd.dir + "/small"
+    os.mkdir(top)
+    disks.mount("small", top, "tmpfs", 0, "size=3m,mode=755")
+    try:
+        disks.image(top + "/full.raw", SIZE)
+        disks.image(top + "/full.qcow2", SIZE, "qcow2")
+        g = Guest(vmd, "full", 2)
+        until(g, lambda done, errors: errors > 100)
+        disks.mount("small", top, "tmpfs", disks.MS_REMOUNT, "size=64m")
+        was = g.progress()[0]
+        until(g, lambda done, errors: done > was + 1000)
+        g.finish("small/full.raw", "small/full.qcow2")
+    finally:
+        disks.libc.umount2(top.encode(), 2)
+    os.rmdir(top)
+
+
+@tap.test
+def vm_killed(vmd):
+    """a killed vm process takes its disks along; the images are sound"""
+    for fmt in "raw", "qcow2":
+        disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
+    for _ in range(5):
+        g = Guest(vmd, "kill", 2)
+        g.progress()
+        os.kill(g.vm, signal.SIGKILL)
+        wait_gone([g.vm] + g.pids)
+        g.console.close()
+        vmd.vmctl("wait", "kill", status=None)
+        assert "killed by signal 9" in vmd.info("kill")["cause"]
+        disks.check(vmd.dir + "/kill.qcow2", "qcow2", leaks=True)
+        for fmt in "raw", "qcow2":      # the guest expects zeroes
+            disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
 
 
 def main():
+    disks.own_mounts()
     with Daemon("") as vmd:
         for fmt in "raw", "qcow2":
             disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
