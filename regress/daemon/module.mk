@@ -2,3 +2,7 @@ HOST_TESTS += \
 	regress/daemon/audit.py \
 	regress/daemon/cdrom.py \
 	regress/daemon/daemon.py
+HOST_TESTS += regress/daemon/daemon.py
+HOST_TESTS += regress/daemon/cdrom.py
+HOST_TESTS += regress/daemon/audit.py regress/daemon/daemon.py
+HOST_TESTS += regress/daemon/disk.py
