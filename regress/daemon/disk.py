@@ -160,9 +160,7 @@ class Busy:
         self.vmd = vmd
         for fmt in "raw", "qcow2":      # the guest expects zeroes
             disks.image("%s/run.%s" % (vmd.dir, fmt), SIZE, fmt)
-        vmd.vmctl("start", "run")
-        self.console = vmd.console("run")
-        self.console.expect("disks 2")
+        self.console = disks.start(vmd, "run", 2)
 
     def progress(self):
         self.console.send("p")

@@ -64,10 +64,8 @@ class Guest:
         self.seed = int(os.environ.get("SEED") or time.time())
         self.random = random.Random(self.seed)
         print("# SEED=%d" % self.seed)
-        vmd.vmctl("start", name)
-        self.console = vmd.console(name)
+        self.console = disks.start(vmd, name, ndisks)
         self.out = self.console.out
-        self.out.expect("disks %d" % ndisks)
         pids = vmd.pids()
         self.vmm = pids["vmm"][0]
         self.vm = pids["vm/" + name][0]
@@ -109,8 +107,8 @@ class Guest:
         text = self.out.text
         assert "FAIL" not in text and "PASS all sectors" in text, text
         sums = re.findall(r"sectors (\d+)\s+unknown 0\s+sum (0x\w+)", text)
-        assert len(sums) == len(files), text
-        for (n, total), name in zip(sums, files):
+        assert len(sums) >= len(files), text
+        for (n, total), name in zip(sums[-len(files):], files):
             path, fmt = self.vmd.dir + "/" + name, name.split(".")[-1]
             disks.check(path, fmt, leaks=True)
             found = disks.read_sectors(disks.raw(path, fmt), int(n))
@@ -168,9 +166,8 @@ def slow(vmd):
                 g.unpause(0)
         assert hits >= 10, hits
         fs.set()
-        assert g.progress()[1] == 0
+        assert g.progress()[1] == 0, vmd.log.text[-1500:]
         g.finish("slow.raw")
-    os.rmdir(vmd.dir + "/slow")
 
 
 @tap.test
@@ -189,7 +186,6 @@ def broken(vmd):
         was = g.progress()[1]
         until(g, lambda done, errors: done > was + 1000)
         g.finish("slow.raw")
-    os.rmdir(vmd.dir + "/slow")
 
 
 @tap.test
@@ -204,7 +200,6 @@ def vanished(vmd):
         assert vmd.info("slow")["state"] == "running"
         vmd.vmctl("stop", "-f", "-w", "slow", timeout=60)
         g.console.close()
-    os.rmdir(vmd.dir + "/slow")
 
 
 @tap.test
@@ -223,8 +218,8 @@ def full(vmd):
         until(g, lambda done, errors: done > was + 1000)
         g.finish("small/full.raw", "small/full.qcow2")
     finally:
-        disks.libc.umount2(top.encode(), 2)
-    os.rmdir(top)
+        disks.libc.umount2(top.encode(), disks.MNT_DETACH)
+        os.rmdir(top)
 
 
 @tap.test

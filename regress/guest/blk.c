@@ -212,17 +212,29 @@ layouts(int indirect, const char *what)
 	check(bad == 0, what);
 }
 
+/* It counts from the moment on that it can be read. */
+static int
+cache(uint8_t on)
+{
+	uint64_t at = disk.config + BLK_WRITEBACK;
+	struct wait w = { 0 };
+
+	store8(at, on);
+	while (load8(at) != on)
+		if (wait_over(&w))
+			return 0;
+	return 1;
+}
+
 static void
 write_cache(void)
 {
 	uint64_t wce = disk.config + BLK_WRITEBACK;
 
 	check(load8(wce) == 1, "the write cache is on");
-	store8(wce, 0);
-	check(load8(wce) == 0 && writes(120, 8, 3) && holds(120, 8, 3), "off");
-	store8(wce, 1);
-	check(load8(wce) == 1 && writes(128, 8, 3), "and on");
-	store8(wce, 0);
+	check(cache(0) && writes(120, 8, 3) && holds(120, 8, 3), "off");
+	check(cache(1) && writes(128, 8, 3), "and on");
+	cache(0);
 	up(&disk, &queue, BLK_F_FLUSH | BLK_F_WCE, VIRTIO_NOMSI);
 	check(load8(wce) == 1, "on again after a reset");
 	up(&disk, &queue, 0, VIRTIO_NOMSI);
@@ -405,8 +417,8 @@ ap_main(void)
 static void
 processors(const struct start_info *si)
 {
+	struct wait w = { 0 };
 	unsigned int n;
-	uint32_t from;
 
 	check(load16(disk.config + BLK_NQUEUES) == 2, "two queues");
 	virtio_begin(&disk, BLK_F_MQ | VIRTIO_EVENT_IDX);
@@ -416,8 +428,7 @@ processors(const struct start_info *si)
 	virtio_go(&disk);
 	n = smp_start(si);
 	work(0);
-	from = pm_now();
-	while (finished < 2 && pm_since(from) < VIRTIO_WAIT)
+	while (finished < 2 && !wait_over(&w))
 		;
 	check(n == 2 && finished == 2 && failed == 0,
 	    "two processors with a queue each");

@@ -215,10 +215,10 @@ static const struct {
 static int
 needs_reset(void)
 {
-	uint32_t from = pm_now();
+	struct wait w = { 0 };
 
 	while (!(virtio_status(&disks[0]) & 0x40))
-		if (pm_since(from) > VIRTIO_WAIT)
+		if (wait_over(&w))
 			return 0;
 	return 1;
 }

@@ -66,6 +66,18 @@ def raw(path, fmt):
     return path + ".raw"
 
 
+def start(vmd, name, ndisks):
+    """Start a VM that runs blkrun; its console, past what earlier runs of it
+    have said."""
+    runs = vmd.__dict__.setdefault("runs", {})
+    runs[name] = runs.get(name, 0) + 1
+    vmd.vmctl("start", name)
+    console = vmd.console(name)
+    for _ in range(runs[name]):
+        console.expect("disks %d" % ndisks)
+    return console
+
+
 class Records:
     """The records of requests in flight of a guest's devices."""
 
@@ -98,6 +110,7 @@ class Records:
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS = 0x20000
+MNT_DETACH = 2
 MS_REMOUNT, MS_REC, MS_PRIVATE = 0x20, 0x4000, 0x40000
 
 

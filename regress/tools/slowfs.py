@@ -17,7 +17,6 @@ STATFS, RELEASE, FSYNC, FLUSH, INIT, OPENDIR, RELEASEDIR = (
 ACCESS, INTERRUPT, DESTROY, BATCH_FORGET = 34, 36, 38, 42
 DIRECT_IO = 1
 ROOT, FILE = 1, 2
-MNT_DETACH = 2
 
 
 class SlowFile:
@@ -55,7 +54,8 @@ class SlowFile:
 
     def close(self):
         self.vanish()
-        disks.libc.umount2(self.where.encode(), MNT_DETACH)
+        disks.libc.umount2(self.where.encode(), disks.MNT_DETACH)
+        os.rmdir(self.where)
 
     # --- the server --------------------------------------------------------
 

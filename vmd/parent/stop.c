@@ -154,7 +154,8 @@ settle(struct vm *v)
 	struct parent *p = v->parent;
 
 	vm_tty_close(v);
-	vm_release_files(v);
+	images_unlock(&v->fds);
+	fdlist_close(&v->fds);
 	vm_spec_free(v->run);
 	v->run = NULL;
 	v->run_uid = 0;

@@ -18,6 +18,17 @@
 #define QUEUE_AVAIL    40
 #define QUEUE_USED     48
 
+int
+wait_over(struct wait *w)
+{
+	uint32_t now = pm_now();
+
+	if (w->sum++ > 0)
+		w->sum += (now - w->last) & 0xffffff;
+	w->last = now;
+	return w->sum > VIRTIO_WAIT;
+}
+
 static void
 address(const struct vdev *d, unsigned int reg)
 {
@@ -116,11 +127,11 @@ virtio_offered(const struct vdev *d)
 int
 virtio_reset(const struct vdev *d)
 {
-	uint32_t from = pm_now();
+	struct wait w = { 0 };
 
 	virtio_set_status(d, 0);
 	while (virtio_status(d) != 0)
-		if (pm_since(from) > VIRTIO_WAIT)
+		if (wait_over(&w))
 			return 0;
 	return 1;
 }
@@ -250,11 +261,11 @@ vq_offer(struct vq *q, uint16_t head)
 int64_t
 vq_wait(struct vq *q)
 {
-	uint32_t from = pm_now();
+	struct wait w = { 0 };
 	uint64_t at = q->used + 4 + 8 * (q->seen % q->size);
 
 	while (load16(q->used + 2) == q->seen)
-		if (pm_since(from) > VIRTIO_WAIT)
+		if (wait_over(&w))
 			return -1;
 	q->seen++;
 	return load32(at + 4);

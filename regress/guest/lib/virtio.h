@@ -10,7 +10,7 @@
 
 #define VIRTIO_RING	 0x4000 /* bytes of memory for each queue */
 #define VIRTIO_NOMSI	 0xffff
-#define VIRTIO_WAIT	 (PM_HZ * 4) /* the timer goes round in 4.7 s */
+#define VIRTIO_WAIT	 (PM_HZ * 20ULL)
 
 #define VIRTIO_INDIRECT	 (1ULL << 28)
 #define VIRTIO_EVENT_IDX (1ULL << 29)
@@ -74,6 +74,14 @@ store64(uint64_t a, uint64_t v)
 {
 	*(volatile uint64_t *)a = v;
 }
+
+/* For waits longer than the 4.7 s in which the PM timer goes round. */
+struct wait {
+	uint32_t last;
+	uint64_t sum;
+};
+/* Has it been VIRTIO_WAIT since the first call with a cleared `w'? */
+int wait_over(struct wait *w);
 
 /* Configuration space. */
 uint32_t pci_conf(const struct vdev *d, unsigned int reg);
