@@ -1,7 +1,6 @@
 #ifndef PARENT_IMAGE_H
 #define PARENT_IMAGE_H
 
-#include "lib/util/fdlist.h"
 #include "lib/proto/imginfo.h"
 #include "vmd/parent/vm.h"
 
@@ -46,9 +45,15 @@ const char *image_unfit(const struct vm *v, int fd);
  */
 const char *image_lock(const struct vm *v, int fd, int writable);
 /*
- * Unlock all images of a VM that has ended: the kernel may keep duplicates
- * for a while after the end of a process that had them in an io_uring.
+ * After image_lock(): who has it may be about to let go, a program that looks
+ * at images, or the processes of a VM that ended with its vmm.  1: `fn' will
+ * be called, to try again; 0: that makes no sense, or not any more.
  */
-void images_unlock(const struct fdlist *fds);
+int image_lock_again(struct lock_retry *r, struct event_base *base,
+    void (*fn)(int, short, void *), void *arg);
+/* Before another file; `fn' will not be called. */
+void image_lock_over(struct lock_retry *r);
+/* Let go of it, whoever has a duplicate. */
+void image_unlock(int fd);
 
 #endif

@@ -118,16 +118,31 @@ image_lock(const struct vm *v, int fd, int writable)
 	return text;
 }
 
-void
-images_unlock(const struct fdlist *fds)
+int
+image_lock_again(struct lock_retry *r, struct event_base *base,
+    void (*fn)(int, short, void *), void *arg)
 {
-	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-	const struct fdent *e;
-	size_t i;
+	const struct timeval tv = { .tv_usec = LOCK_WAIT_MS * 1000 };
 
-	for (i = 0; i < fds->n; i++) {
-		e = &fds->ents[i];
-		if (e->kind == FD_DISK || e->kind == FD_CDROM)
-			fcntl(e->fd, F_OFD_SETLK, &fl);
-	}
+	if (errno != EAGAIN || r->tries++ == LOCK_TRIES)
+		return 0;
+	if (r->timer == NULL)
+		r->timer = evtimer_new(base, fn, arg);
+	return r->timer != NULL && event_add(r->timer, &tv) == 0;
+}
+
+void
+image_lock_over(struct lock_retry *r)
+{
+	if (r->timer != NULL)
+		event_free(r->timer);
+	r->timer = NULL;
+	r->tries = 0;
+}
+
+void
+image_unlock(int fd)
+{
+	if (imglock_drop(fd) == -1)
+		log_warn("unlock");
 }

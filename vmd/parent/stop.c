@@ -154,8 +154,7 @@ settle(struct vm *v)
 	struct parent *p = v->parent;
 
 	vm_tty_close(v);
-	images_unlock(&v->fds);
-	fdlist_close(&v->fds);
+	vm_release_files(v);
 	vm_spec_free(v->run);
 	v->run = NULL;
 	v->run_uid = 0;
