@@ -4,8 +4,3 @@ HOST_TESTS += \
 	regress/daemon/daemon.py \
 	regress/daemon/devstats.py \
 	regress/daemon/disk.py
-	regress/daemon/daemon.py
-HOST_TESTS += regress/daemon/daemon.py
-HOST_TESTS += regress/daemon/cdrom.py
-HOST_TESTS += regress/daemon/audit.py regress/daemon/daemon.py
-HOST_TESTS += regress/daemon/disk.py
