@@ -2,19 +2,19 @@
  * How fast is the first disk?  A driver that does as it is told on the
  * serial line, a line for each run:
  *
- *	r|w s|n SIZE DEPTH MILLISECONDS
+ *	r|w s|n SIZE DEPTH MILLISECONDS [1]
  *
  * reads or writes, sequentially or anywhere, SIZE bytes at a time, DEPTH
  * requests at a time, for so long; it answers `done REQUESTS NANOSECONDS
- * KICKS ERRORS' and waits for the next line.  Each 4 KiB of the disk begin
+ * KICKS INTERRUPTS ERRORS' and waits for the next line.  Each 4 KiB of the disk begin
  * with their own offset; a request that finds something else is an error.
  *
  * The same program runs on every virtual machine monitor, so that only these
  * differ: any virtio disk with the PCI interface of Virtio 1.2, 4.1.  It
- * works in ring 3 and looks at the used ring instead of being interrupted.
+ * works in ring 3 and looks at the used ring instead of being interrupted;
+ * with a 1 at the end of the line it sleeps until it is, by MSI-X.
  */
 #include "guest.h"
-#include "user.h"
 
 #define DATA	  0x1000000ULL /* memory that nobody else has */
 #define DESC	  DATA
@@ -31,8 +31,11 @@
 #define COM1	  0x3f8
 #define FLUSH	  (1U << 9)
 #define MSR_CLOCK 0x4b564d01
+#define VECTOR	  0x50
 
-static uint64_t common, notify, config;
+static uint64_t common, notify, config, msix;
+static unsigned int msix_cap;
+static volatile uint64_t interrupts;
 static uint32_t multiplier;
 static uint64_t kick, capacity;
 static uint16_t qsize, avail_idx, used_idx, kicked_idx;
@@ -40,7 +43,7 @@ static int events;
 static uint64_t kicks, errors, count, elapsed;
 
 struct run {
-	uint32_t write, anywhere, size, depth, ms;
+	uint32_t write, anywhere, size, depth, ms, sleep;
 };
 static struct run run;
 
@@ -97,16 +100,21 @@ store64(uint64_t a, uint64_t v)
 	*(volatile uint64_t *)a = v;
 }
 
-/* Address of a structure, 0 if we cannot reach it. */
+/* Address of what is at `off' of a BAR, 0 if we cannot reach it. */
+static uint64_t
+in_bar(unsigned int bar, uint32_t off)
+{
+	uint32_t lo = conf(0x10 + 4 * bar);
+
+	if ((lo & 6) == 4 && conf(0x14 + 4 * bar) != 0)
+		return 0;
+	return (lo & ~15U) + off;
+}
+
 static uint64_t
 structure(unsigned int cap)
 {
-	unsigned int bar = 0x10 + 4 * conf8(cap + 4);
-	uint32_t lo = conf(bar);
-
-	if ((lo & 6) == 4 && conf(bar + 4) != 0)
-		return 0;
-	return (lo & ~15U) + conf(cap + 8);
+	return in_bar(conf8(cap + 4), conf(cap + 8));
 }
 
 static void
@@ -115,6 +123,10 @@ find_structures(void)
 	unsigned int cap;
 
 	for (cap = conf8(0x34); cap != 0; cap = conf8(cap + 1)) {
+		if (conf8(cap) == 0x11) {
+			msix_cap = cap;
+			msix = in_bar(conf(cap + 4) & 7, conf(cap + 4) & ~7U);
+		}
 		if (conf8(cap) != 9)
 			continue;
 		switch (conf8(cap + 3)) {
@@ -141,7 +153,7 @@ find(void)
 		outl(0xcf8, 1U << 31 | dev << 8 | 4);
 		outw(0xcfc, 0x406); /* memory, bus master, no INTx */
 		find_structures();
-		return common != 0 && notify != 0 && config != 0;
+		return common != 0 && notify != 0 && config != 0 && msix != 0;
 	}
 	return 0;
 }
@@ -164,6 +176,26 @@ desc(unsigned int i, uint64_t addr, uint32_t len, int flags)
 	store16(DESC + 16 * i + 14, (uint16_t)(i + 1));
 }
 
+static __attribute__((interrupt)) void
+on_msi(struct frame *f)
+{
+	interrupts++;
+	lapic_eoi();
+}
+
+/* The first vector, for the queue. */
+static void
+start_msix(void)
+{
+	idt_set(VECTOR, on_msi);
+	store32(msix, (uint32_t)LAPIC);
+	store32(msix + 4, 0);
+	store32(msix + 8, VECTOR);
+	store32(msix + 12, 0);
+	outl(0xcf8, 1U << 31 | dev << 8 | msix_cap);
+	outw(0xcfc + 2, 0x8000);
+}
+
 static int
 start(void)
 {
@@ -178,6 +210,7 @@ start(void)
 	store32(common + 12, (uint32_t)events << 29 | (offered(0) & FLUSH));
 	store32(common + 8, 1);
 	store32(common + 12, 1); /* VERSION_1 */
+	start_msix();
 	store8(common + 20, 11);
 	if (load8(common + 20) != 11)
 		return 0;
@@ -189,6 +222,7 @@ start(void)
 	store64(common + 32, DESC);
 	store64(common + 40, AVAIL);
 	store64(common + 48, USED);
+	store16(common + 26, 0);
 	kick = notify + load16(common + 30) * multiplier;
 	store16(common + 28, 1);
 	store8(common + 20, 15);
@@ -281,6 +315,29 @@ finished(unsigned int slot)
 			errors++;
 }
 
+/* When as many more as there can be are done. */
+static void
+no_interrupts(void)
+{
+	store16(AVAIL, 1);
+	store16(AVAIL + 4 + 2 * (uint64_t)qsize, (uint16_t)(used_idx + 32768));
+}
+
+/* Until something has been done: with the next there is an interrupt. */
+static void
+rest(void)
+{
+	if (!run.sleep) {
+		__asm__ volatile("pause");
+		return;
+	}
+	store16(AVAIL, 0);
+	store16(AVAIL + 4 + 2 * (uint64_t)qsize, used_idx);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (load16(USED + 2) == used_idx)
+		user_idle();
+}
+
 /* All that has been done, and as much again if there is time. */
 static unsigned int
 collect(int more)
@@ -294,13 +351,13 @@ collect(int more)
 		if (more)
 			submit(slot);
 	}
-	/* Interrupt me when as many more as there can be are done. */
-	store16(AVAIL + 4 + 2 * (uint64_t)qsize, (uint16_t)(used_idx + 32768));
+	if (!run.sleep)
+		no_interrupts();
 	return n;
 }
 
-static uint64_t
-work(uint64_t arg)
+static void
+work(void)
 {
 	uint64_t begin, end;
 	unsigned int i, left = run.depth;
@@ -319,7 +376,7 @@ work(uint64_t arg)
 	publish();
 	while (left > 0) {
 		if (load16(USED + 2) == used_idx) {
-			__asm__ volatile("pause");
+			rest();
 			continue;
 		}
 		more = more && now() < end;
@@ -330,7 +387,6 @@ work(uint64_t arg)
 			left -= i;
 	}
 	elapsed = now() - begin;
-	return 0;
 }
 
 /* --- orders --------------------------------------------------------------------- */
@@ -345,7 +401,7 @@ static char
 get_char(void)
 {
 	while (!(inb(COM1 + 5) & 1))
-		guest_idle();
+		user_idle();
 	return (char)inb(COM1);
 }
 
@@ -380,6 +436,7 @@ get_run(void)
 	run.size = number(&p);
 	run.depth = number(&p);
 	run.ms = number(&p);
+	run.sleep = number(&p);
 	return run.size >= 512 && run.size % 512 == 0 && run.size <= BUF_SIZE &&
 	    run.size <= capacity && run.depth > 0 && run.depth <= DEPTH_MAX;
 }
@@ -394,8 +451,25 @@ answer(void)
 	put_char(' ');
 	put_dec(kicks);
 	put_char(' ');
+	put_dec(interrupts);
+	put_char(' ');
 	put_dec(errors);
 	put_char('\n');
+}
+
+static void
+obey(void)
+{
+	say_dec("ready", capacity);
+	for (;;) {
+		count = kicks = errors = interrupts = 0;
+		if (get_run()) {
+			work();
+			answer();
+		} else {
+			put("what?\n");
+		}
+	}
 }
 
 void
@@ -405,7 +479,6 @@ guest_main(const struct start_info *si)
 		put("no disk\n");
 		power_off();
 	}
-	user_init();
 	wrmsr(MSR_CLOCK, CLOCK | 1);
 	pic_init();
 	lapic_init();
@@ -413,14 +486,5 @@ guest_main(const struct start_info *si)
 	pic_unmask(4);
 	outb(COM1 + 1, 1); /* tell of input */
 	outb(COM1 + 4, 8); /* by an interrupt */
-	say_dec("ready", capacity);
-	for (;;) {
-		count = kicks = errors = 0;
-		if (get_run()) {
-			user_call(work, 0);
-			answer();
-		} else {
-			put("what?\n");
-		}
-	}
+	user_mode(obey);
 }

@@ -33,10 +33,6 @@ $(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
 $(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
-# What only some need.
-$(B)/guest/diskbench.elf: $(B)/guest/lib/user.o
-
-$(B)/guest/%.o: regress/guest/%.c regress/guest/lib/guest.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 

@@ -696,8 +696,6 @@ dev_main(const struct dev_ops *ops)
 	act(d, &d->vmm, vmm_order);
 	act(d, &d->vm, vm_order);
 	for (;;) {
-		if (idle)
-			spin_sleeps(&d->spin);
 		if ((n = io_run(d->io, idle)) == -1)
 			fatal("io");
 		if (idle)

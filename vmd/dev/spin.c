@@ -42,27 +42,23 @@ spin_ready(struct spin *s)
 int
 spin_wait(struct spin *s, int (*found)(void *arg), void *arg)
 {
-	uint64_t begin;
 	int rc = 0;
 
+	s->idle = __rdtsc();
 	if (s->window == 0)
 		return 0;
-	for (begin = __rdtsc(); rc == 0 && __rdtsc() - begin < s->window;
-	     rc = found(arg))
+	for (; rc == 0 && __rdtsc() - s->idle < s->window; rc = found(arg))
 		_mm_pause();
 	return rc;
 }
 
-void
-spin_sleeps(struct spin *s)
-{
-	s->slept = __rdtsc();
-}
-
+/* Would we have found it, at most looking as long as we may? */
 void
 spin_woke(struct spin *s)
 {
-	if (__rdtsc() - s->slept < s->max) {
+	if (s->idle == 0)
+		return;
+	if (__rdtsc() - s->idle < s->max) {
 		s->window = s->window == 0 ? s->max / FIRST : 2 * s->window;
 		if (s->window > s->max)
 			s->window = s->max;
@@ -71,4 +67,5 @@ spin_woke(struct spin *s)
 		if (s->window < s->max / FIRST)
 			s->window = 0;
 	}
+	s->idle = 0;
 }

@@ -24,8 +24,8 @@
 #define FEW	  6		/* segments of most requests */
 #define RANGES	  16		/* of one DISCARD or WRITE_ZEROES */
 #define SERIAL	  VIRTIO_BLK_ID_BYTES
-#define RANGE_MAX (1U << 22)   /* sectors: 2 GiB */
-#define ROUND	  (256U << 10) /* bytes */
+#define RANGE_MAX (1U << 22) /* sectors: 2 GiB */
+#define ROUND	  (1U << 20) /* bytes */
 
 struct blk;
 
