@@ -79,7 +79,7 @@ dev_start_put(struct ibuf *b, const struct dev_start *s)
 	    wire_put_str(b, s->name) == -1 || wire_put_str(b, s->path) == -1 ||
 	    wire_put_str(b, s->serial) == -1)
 		return -1;
-	return 0;
+	return net_conf_put(b, &s->net);
 }
 
 int
@@ -95,7 +95,8 @@ dev_start_get(struct ibuf *b, struct dev_start *s)
 	    wire_get_str(b, &s->serial, SERIAL_MAX) == -1 ||
 	    at_most(s->kind, DEV_KIND_MAX - 1) == -1 ||
 	    at_most(s->idx, VM_MAX_DISKS - 1) == -1 ||
-	    at_most(s->layers, VM_MAX_LAYERS) == -1)
+	    at_most(s->layers, VM_MAX_LAYERS) == -1 ||
+	    net_conf_get(b, &s->net) == -1)
 		goto fail;
 	if (s->name != NULL)
 		return 0;

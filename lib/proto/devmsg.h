@@ -41,18 +41,19 @@ int dev_id_get(struct ibuf *b, struct dev_id *d);
 void dev_id_fini(struct dev_id *d);
 
 /*
- * vmm to the device: what it is.  FD_DISK layers or FD_CDROM follow as an
- * fdlist.
+ * vmm to the device: what it is.  FD_DISK layers, FD_CDROM or FD_TAP queues
+ * follow as an fdlist.
  */
 struct dev_start {
 	uint32_t kind;
 	uint32_t idx;
-	uint32_t flags;	 /* DISKF_* */
-	uint32_t qcow2;	 /* bit n: layer n is qcow2, else raw */
-	uint32_t layers; /* 0..VM_MAX_LAYERS */
-	char *name;	 /* of the VM */
-	char *path;	 /* of the image, for error texts; may be NULL */
-	char *serial;	 /* may be NULL */
+	uint32_t flags;	     /* DISKF_* */
+	uint32_t qcow2;	     /* bit n: layer n is qcow2, else raw */
+	uint32_t layers;     /* 0..VM_MAX_LAYERS */
+	char *name;	     /* of the VM */
+	char *path;	     /* of the image, for error texts; may be NULL */
+	char *serial;	     /* may be NULL */
+	struct net_conf net; /* of DEV_VIONET */
 };
 int dev_start_put(struct ibuf *b, const struct dev_start *s);
 int dev_start_get(struct ibuf *b, struct dev_start *s);

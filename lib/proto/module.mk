@@ -3,6 +3,8 @@ PROTO_SRCS = \
 	lib/proto/devstat.c \
 	lib/proto/imginfo.c \
 	lib/proto/msg.c \
+	lib/proto/netconf.c \
+	lib/proto/privmsg.c \
 	lib/proto/vmerr.c \
 	lib/proto/vminfo.c \
 	lib/proto/vmspec.c \

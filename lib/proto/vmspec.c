@@ -16,7 +16,7 @@
 #define IF_MAX	   15 /* IFNAMSIZ - 1 */
 #define SWITCH_MAX 63
 #define GIVEN_ALL  0x3ffU
-#define NICF_ALL   0x1fU
+#define NICF_ALL   0xffU
 #define INSF_ALL   0x7fU
 #define VMF_ALL	   0x1fU
 
@@ -135,12 +135,20 @@ put_disk(struct ibuf *b, const struct disk_spec *d)
 static int
 put_nic(struct ibuf *b, const struct nic_spec *n)
 {
+	uint32_t i;
+
 	if (wire_put_str(b, n->ifname) == -1 || wire_put_str(b, n->sw) == -1 ||
 	    wire_put_str(b, n->group) == -1 ||
 	    wire_put_u32(b, n->flags) == -1 ||
-	    wire_put_u32(b, n->rdomain) == -1)
+	    wire_put_u32(b, n->rdomain) == -1 ||
+	    wire_put_u32(b, n->mtu) == -1 ||
+	    ibuf_add(b, n->lladdr, sizeof(n->lladdr)) == -1 ||
+	    wire_put_u32(b, n->nforwards) == -1)
 		return -1;
-	return ibuf_add(b, n->lladdr, sizeof(n->lladdr));
+	for (i = 0; i < n->nforwards; i++)
+		if (net_forward_put(b, &n->forwards[i]) == -1)
+			return -1;
+	return net_conf_put(b, &n->net);
 }
 
 static int
@@ -272,13 +280,25 @@ get_disk(struct ibuf *b, struct disk_spec *d)
 static int
 get_nic(struct ibuf *b, struct nic_spec *n)
 {
+	uint32_t i;
+
 	if (wire_get_str(b, &n->ifname, IF_MAX) == -1 ||
 	    wire_get_str(b, &n->sw, SWITCH_MAX) == -1 ||
 	    wire_get_str(b, &n->group, IF_MAX) == -1 ||
 	    get_flags(b, &n->flags, NICF_ALL) == -1 ||
-	    wire_get_u32(b, &n->rdomain) == -1)
+	    wire_get_u32(b, &n->rdomain) == -1 ||
+	    wire_get_u32(b, &n->mtu) == -1 ||
+	    ibuf_get(b, n->lladdr, sizeof(n->lladdr)) == -1 ||
+	    get_enum(b, &n->nforwards, NET_MAX_FORWARDS + 1) == -1)
 		return -1;
-	return ibuf_get(b, n->lladdr, sizeof(n->lladdr));
+	if (n->mtu != 0 && (n->mtu < NET_MIN_MTU || n->mtu > NET_MAX_MTU)) {
+		errno = EBADMSG;
+		return -1;
+	}
+	for (i = 0; i < n->nforwards; i++)
+		if (net_forward_get(b, &n->forwards[i]) == -1)
+			return -1;
+	return net_conf_get(b, &n->net);
 }
 
 static int

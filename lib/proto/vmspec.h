@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "lib/imsg/imsg.h"
+#include "lib/proto/netconf.h"
 
 /*
  * What a VM is: the same structure from vm.conf or vmctl through parent and
@@ -79,8 +80,11 @@ enum {
 	NICF_UP = 0x01,
 	NICF_LOCKED = 0x02, /* locked lladdr */
 	NICF_LOCAL = 0x04,
-	NICF_RDOMAIN = 0x08, /* rdomain was given */
-	NICF_LLADDR = 0x10,  /* lladdr was given */
+	NICF_RDOMAIN = 0x08,  /* rdomain was given */
+	NICF_LLADDR = 0x10,   /* lladdr was given */
+	NICF_NAT = 0x20,      /* out to the world by masquerading */
+	NICF_ISOLATED = 0x40, /* sees no other isolated one */
+	NICF_USER = 0x80,     /* user mode: no tap */
 };
 
 struct nic_spec {
@@ -89,7 +93,11 @@ struct nic_spec {
 	char *group;  /* or NULL */
 	uint32_t flags;
 	uint32_t rdomain;
+	uint32_t mtu; /* 0: not given */
 	uint8_t lladdr[6];
+	uint32_t nforwards;
+	struct net_forward forwards[NET_MAX_FORWARDS];
+	struct net_conf net; /* of this run, by the parent */
 };
 
 /* What an instance may set itself (allow instance). */

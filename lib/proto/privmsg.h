@@ -1,0 +1,107 @@
+#ifndef PROTO_PRIVMSG_H
+#define PROTO_PRIVMSG_H
+
+#include <stdint.h>
+
+#include "lib/imsg/imsg.h"
+#include "lib/proto/netconf.h"
+
+/*
+ * Bodies of the messages between the parent and priv.  Each pair writes and
+ * reads one struct; 0, or -1 with errno as wire.h says.  A getter allocates
+ * the strings; free them with the *_fini function.
+ *
+ *	PRIV_INIT	once, first, to each new priv: tag and prefixes
+ *	PRIV_NIC, PRIV_SWITCH	all of one interface or switch, or nothing
+ *	PRIV_SWEEP	after that: what has our tag and was not named goes
+ *	PRIV_NIC_DEL, PRIV_SWITCH_DEL	undo
+ *	PRIV_CHECK	what of this host may keep a guest offline
+ *
+ * A priv that starts while guests run is told of their interfaces and of
+ * the switches with PRIVF_ADOPT.  Each is answered by one PRIV_RESULT.
+ */
+
+#define PRIV_TAG_MAX   16  /* bytes of the daemon's tag */
+#define PRIV_ALIAS_MAX 200 /* bytes of an alias */
+#define PRIV_GROUP_MAX 15
+#define PRIV_MAX_NOTES 16 /* of one check */
+#define PRIV_NOTE_MAX  500
+
+enum {
+	PRIVF_UP = 0x01,
+	PRIVF_ADOPT = 0x02, /* it is there already and is ours */
+	PRIVF_RDOMAIN = 0x04,
+	PRIVF_LOCAL = 0x08, /* host4 and, if INET6, host6 are set on it */
+	PRIVF_INET6 = 0x10,
+	PRIVF_NAT = 0x20,
+	PRIVF_ISOLATED = 0x40,
+	PRIVF_LOCKED = 0x80,
+	PRIVF_ALL = 0xff,
+};
+
+struct priv_init {
+	char *tag;	       /* in the name or alias of all that is ours */
+	uint32_t prefix, mask; /* of local interfaces */
+	uint8_t prefix6[16];   /* a /64 */
+};
+int priv_init_put(struct ibuf *b, const struct priv_init *i);
+int priv_init_get(struct ibuf *b, struct priv_init *i);
+void priv_init_fini(struct priv_init *i);
+
+struct priv_nic {
+	char *ifname;  /* "tapN"; NULL: the next free one */
+	char *alias;   /* goes behind the tag */
+	char *bridge;  /* or NULL */
+	char *group;   /* of the interface, or NULL */
+	char *swgroup; /* of its switch, or NULL */
+	uint32_t flags;
+	uint32_t rdomain; /* with PRIVF_RDOMAIN; 0: none */
+	uint32_t mtu;	  /* 0: as the bridge has it, or 1500 */
+	uint32_t pairs;	  /* of queues: so many descriptors */
+	uint8_t mac[6];	  /* of the guest */
+	uint32_t host4, guest4;
+	uint8_t host6[16], guest6[16];
+	uint32_t nforwards;
+	struct net_forward forwards[NET_MAX_FORWARDS];
+};
+int priv_nic_put(struct ibuf *b, const struct priv_nic *n);
+int priv_nic_get(struct ibuf *b, struct priv_nic *n);
+void priv_nic_fini(struct priv_nic *n);
+
+struct priv_switch {
+	char *ifname; /* "bridgeN" or "vebN" */
+	char *alias;
+	uint32_t flags; /* UP, ADOPT, RDOMAIN */
+	uint32_t rdomain;
+};
+int priv_switch_put(struct ibuf *b, const struct priv_switch *s);
+int priv_switch_get(struct ibuf *b, struct priv_switch *s);
+void priv_switch_fini(struct priv_switch *s);
+
+/* For PRIV_NIC_DEL and PRIV_SWITCH_DEL. */
+struct priv_name {
+	char *ifname;
+};
+int priv_name_put(struct ibuf *b, const struct priv_name *n);
+int priv_name_get(struct ibuf *b, struct priv_name *n);
+void priv_name_fini(struct priv_name *n);
+
+/*
+ * The answer to each.  To PRIV_NIC: name, MAC and MTU of the tap, and its
+ * descriptors, one a pair; with PRIVF_ADOPT there are none.
+ */
+struct priv_result {
+	uint32_t err; /* enum vmerr */
+	char *text;   /* why, a sentence; NULL if err is VMERR_OK */
+	char *ifname;
+	uint8_t mac[6];
+	uint32_t mtu;
+	uint32_t created; /* a switch: it was not there before */
+	uint32_t nnotes;  /* of PRIV_CHECK */
+	char *notes[PRIV_MAX_NOTES];
+};
+int priv_result_put(struct ibuf *b, const struct priv_result *r);
+int priv_result_get(struct ibuf *b, struct priv_result *r);
+void priv_result_fini(struct priv_result *r);
+
+#endif
