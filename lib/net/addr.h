@@ -23,8 +23,8 @@ int net_addr4(uint32_t prefix, unsigned int len, uint32_t id, unsigned int idx,
  * The host's address beside `guest4', to be used with mask /96: eight bytes
  * of the prefix, the four of `guest4', three of the prefix, and 1.
  */
-void net_addr6_host(const uint8_t prefix[16], uint32_t guest4,
-    uint8_t addr[16]);
+void
+net_addr6_host(const uint8_t prefix[16], uint32_t guest4, uint8_t addr[16]);
 
 /*
  * The address a guest gives itself in the /64 of `prefix': the modified

@@ -22,16 +22,16 @@
 #define NET_FRAME_MAX 1514 /* longer ones are never answered */
 #define NET_REPLY_MAX 1514 /* room that is always enough for a reply */
 
-#define NET_EATEN -1 /* taken, nothing to send back, not to be forwarded */
+#define NET_EATEN     -1 /* taken, nothing to send back, not to be forwarded */
 
 /* How the frame came. */
 #define NET_PARTIAL 0x01 /* VIRTIO_NET_HDR_F_NEEDS_CSUM: do not check it */
 
 /* What the guest was told last; all zeros at first. */
 struct net_lease {
-	uint64_t until;	  /* end, in the caller's seconds; 0: none */
-	uint64_t grants;  /* acknowledged requests, renewals too, BOOTP too */
-	uint64_t refused; /* negative answers */
+	uint64_t until;	   /* end, in the caller's seconds; 0: none */
+	uint64_t grants;   /* acknowledged requests, renewals too, BOOTP too */
+	uint64_t refused;  /* negative answers */
 	uint64_t declined; /* the guest saw its address in use */
 };
 
