@@ -152,7 +152,8 @@ hopeless(const struct net *n)
 	return w->end > w->first &&
 	    (!mergeable(n) ||
 		vq_inflight_count(&w->q->vq) >= w->q->vq.conf.size ||
-		w->end - w->first == NET_WINDOW);
+		w->end - w->first == NET_WINDOW ||
+		w->end_seg - w->first_seg > NET_SEGS);
 }
 
 /*
