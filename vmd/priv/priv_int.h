@@ -190,7 +190,8 @@ void sysctl_inherit(uint32_t forwarding);
 
 /* --- taps (tap.c) -------------------------------------------------------- */
 
-void tap_grant(void);
+void tap_grant(void); /* to Landlock */
+void tap_granted(void);
 /* `name' "" for the first free; it is written back.  0, or -1: priv_why(). */
 int tap_open(char name[IFNAMSIZ], int *fds, uint32_t n);
 
