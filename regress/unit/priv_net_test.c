@@ -547,6 +547,63 @@ hung_up(void **state)
 	assert_as_before();
 }
 
+/* --- the host's own ------------------------------------------------------ */
+
+/* Whether one of the notes of the last answer has that in it. */
+static int
+noted(const char *what)
+{
+	uint32_t i;
+
+	for (i = 0; i < rig.r.nnotes; i++)
+		if (strstr(rig.r.notes[i], what) != NULL)
+			return 1;
+	return 0;
+}
+
+static void
+checked(void **state)
+{
+	uint32_t i;
+
+	rig_begin();
+	sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_int_equal(rig.r.nnotes, 1);
+	assert_true(noted("net.ipv4.ip_forward is 0"));
+	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_int_equal(rig.r.nnotes, 0);
+	sh("echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables;"
+	   "nft 'add table ip filter; add chain ip filter FORWARD "
+	   "{ type filter hook forward priority 0; policy drop; };"
+	   "add chain ip filter INPUT "
+	   "{ type filter hook input priority 0; policy drop; };"
+	   "add chain ip filter DOCKER-USER;"
+	   "add table inet firewalld; add chain inet firewalld x';"
+	   "ip link add world type bridge;"
+	   "ip addr add 100.127.3.4/24 dev world");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	for (i = 0; i < rig.r.nnotes; i++)
+		printf("# note: %s\n", rig.r.notes[i]);
+	assert_int_equal(rig.r.nnotes, 5);
+	assert_true(noted("chain FORWARD of table ip filter"));
+	assert_true(noted("firewalld is active"));
+	assert_true(noted("Docker is active"));
+	assert_true(noted("bridge-nf-call-iptables is 1"));
+	assert_true(noted("100.64.0.0/10: the host has 100.127.3.4/24 on "
+			  "world already"));
+	/* So many that they are cut off. */
+	sh("for i in 1 2 3 4 5 6 7 8 9 a b c d e f; do nft \"add chain ip "
+	   "filter F$i { type filter hook forward priority 0; policy drop; }\";"
+	   "done");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_int_equal(rig.r.nnotes, PRIV_MAX_NOTES);
+	sh("nft flush ruleset; ip link del world;"
+	   "echo 0 >/proc/sys/net/ipv4/ip_forward");
+	end_as_before();
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -575,6 +632,7 @@ main(int argc, char *argv[])
 		T(adopted),
 		T(swept),
 		T(hung_up),
+		T(checked),
 	};
 
 	setproctitle_init(argc, argv, environ);
