@@ -74,7 +74,10 @@ def info(s, state, pid, *strings, devices=None):
 
 # The first one has counted, of the other one nothing is known.
 DEVICES = (u32(2) + u32(0, 0, 1, 2) + u64(1 << 30) + u32(1) +
-           u64(1, 2, 3, 4, 5, 6) + u32(1, 0, 0, 0) + u64(0) + u32(0))
+           u64(1, 2, 3, 4, 5, 6, 0) + u32(1, 0, 0, 0) + u64(0) + u32(0))
+# An interface with a lease.
+NICS = (u32(1) + u32(2, 15, 1, 0) + u64(0) + u32(1) +
+        u64(1, 2, 3, 4, 5, 6, 1700000000))
 
 
 NET = net(3, 1500, 4, (0x08080808,), (bytes(16), b"\x20" + bytes(15)),
@@ -110,7 +113,10 @@ SEEDS = {
                                   "no disk"),
         "info-devices": b"\2" + info(spec("a", id=1), 3, 42, None, None, None,
                                      None, devices=DEVICES),
+        "info-nics": b"\2" + info(FULL, 3, 42, None, None, None, None,
+                                  devices=NICS),
         "devices": b"\7" + DEVICES,
+        "devices-net": b"\7" + NICS,
         "log": b"\3" + u32(4) + text("something happened"),
         "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
         "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
