@@ -5,7 +5,10 @@
  * that behaves as the serial number of its disk says.
  */
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "lib/sandbox/sandbox.h"
 #include "regress/unit/vmmrole_test.h"
@@ -42,6 +45,48 @@ send_report(struct imsgbuf *ib)
 	imsg_close(ib, b);
 	if (imsgbuf_flush(ib) == -1)
 		_exit(9);
+}
+
+/* --- the system ------------------------------------------------------------ */
+
+static int reaps = -1;	 /* so many more, then processes take their time */
+static int sockets = -1; /* so many more socketpairs, then none */
+
+/* Nobody waits here: not for a process in uninterruptible I/O either. */
+pid_t
+waitpid(pid_t pid, int *status, int flags)
+{
+	if (!(flags & WNOHANG) && reaps != -1)
+		fail_msg("vmm blocks");
+	return wait4(pid, status, flags, NULL);
+}
+
+int
+waitid(idtype_t type, id_t id, siginfo_t *si, int flags)
+{
+	int rc;
+
+	if (reaps == 0) {
+		if (!(flags & WNOHANG))
+			fail_msg("vmm blocks");
+		return 0;
+	}
+	rc = (int)syscall(SYS_waitid, type, id, si, flags, NULL);
+	if (rc == 0 && si->si_pid != 0 && reaps > 0)
+		reaps--;
+	return rc;
+}
+
+int
+socketpair(int domain, int type, int protocol, int sv[2])
+{
+	if (sockets == 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	if (sockets > 0)
+		sockets--;
+	return (int)syscall(SYS_socketpair, domain, type, protocol, sv);
 }
 
 /* --- the device ----------------------------------------------------------- */
@@ -576,6 +621,103 @@ lies(void **state)
 	    "killed by vmm: malformed message");
 }
 
+/* --- a launch that fails half-way ------------------------------------------- */
+
+/* Turns of the loop in which all that is not held back happens. */
+static void
+turn(void)
+{
+	int i;
+
+	for (i = 0; i < 50; i++)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* Started, of no use, killed, and not gone: nothing waits for it but this. */
+static void
+replacement_fails(void **state)
+{
+	struct fdlist *fds;
+	int fd;
+
+	up("ok", "", "");
+	logged("I am vioblk", 2);
+	fds = &device_find(TAILQ_FIRST(&role.guests), DEV_VIOBLK, 0)->fds;
+	fd = fds->ents[0].fd;
+	fds->ents[0].fd = 4000; /* no descriptor: it cannot be handed on */
+	reaps = 1;
+	kill_device(0);
+	expect(PAUSED, 0, VMERR_OK, VMEXIT_NONE,
+	    "vioblk0 cannot be started again: Bad file descriptor");
+	fds->ents[0].fd = fd;
+	turn();
+	assert_true(device_pid(0) > 1);
+	/* Its old I/O may still be under way. */
+	order(IMSG_VMDOP_UNPAUSE_VM, 1, 1, 12, 0, NULL);
+	expect(IMSG_VMDOP_UNPAUSE_VM_RESPONSE, 12, VMERR_GUEST, VMEXIT_NONE,
+	    "cannot be started again: Device or resource busy");
+	reaps = -1;
+	while (device_pid(0) != 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(count("vioblk0: started again"), 0);
+	order(IMSG_VMDOP_UNPAUSE_VM, 1, 1, 13, 0, NULL);
+	expect(IMSG_VMDOP_UNPAUSE_VM_RESPONSE, 13, VMERR_OK, VMEXIT_NONE, NULL);
+	logged("I am vioblk0", 2);
+	stop();
+}
+
+/* The end of a guest waits for the last of its processes, vmm does not. */
+static void
+ends_late(void **state)
+{
+	struct fdlist *fds;
+	int fd;
+
+	up("ok", "", "");
+	logged("I am vioblk", 2);
+	fds = &device_find(TAILQ_FIRST(&role.guests), DEV_VIOBLK, 0)->fds;
+	fd = fds->ents[0].fd;
+	fds->ents[0].fd = 4000;
+	reaps = 1;
+	kill_device(0);
+	expect(PAUSED, 0, VMERR_OK, VMEXIT_NONE, "cannot be started again");
+	fds->ents[0].fd = fd;
+	order(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 90, VMOP_FORCE, NULL);
+	expect(STOPPED, 90, VMERR_OK, VMEXIT_NONE, NULL);
+	reaps = 2; /* the vm process and the other disk */
+	turn();
+	assert_false(TAILQ_EMPTY(&role.guests));
+	reaps = -1;
+	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
+}
+
+/* The third of two devices' four channels cannot be made. */
+static void
+launch_fails(void **state)
+{
+	struct vmop_result r;
+	uint32_t type;
+
+	sockets = 3;
+	reaps = 0;
+	start_with("waits", 11, "deaf", "");
+	while (TAILQ_EMPTY(&role.guests))
+		event_base_loop(base, EVLOOP_ONCE);
+	sockets = -1;
+	turn();
+	/* Neither is it forgotten nor can another run begin. */
+	assert_false(TAILQ_EMPTY(&role.guests));
+	start_with("waits", 12, "", "");
+	expect(START, 12, VMERR_BUSY, VMEXIT_NONE, "has not ended");
+	reaps = -1;
+	assert_int_equal(next(&type, &r), 11);
+	assert_int_equal(type, START);
+	assert_int_equal(r.err, VMERR_GUEST);
+	assert_string_equal(r.text, "devices: Too many open files");
+	vmop_result_fini(&r);
+	assert_true(TAILQ_EMPTY(&role.guests));
+}
+
 /* --- bad devices ---------------------------------------------------------- */
 
 /* It costs the device its life, until it is not worth it any more. */
@@ -798,6 +940,9 @@ main(int argc, char *argv[])
 		D(ends_well),
 		D(given_up),
 		D(lies),
+		D(replacement_fails),
+		D(ends_late),
+		D(launch_fails),
 		D(bad_devices),
 		D(reports),
 		D(flood),

@@ -98,7 +98,7 @@ device_ended(int fd, short ev, void *arg)
 	struct device *d = arg;
 	struct guest *g = d->g;
 	char why[sizeof(g->died)];
-	int status = 0;
+	int status = 0, lost = d->lost;
 
 	/*
 	 * First what they still had to say: when the vm process goes, its
@@ -114,9 +114,10 @@ device_ended(int fd, short ev, void *arg)
 		status = 1 << 8;
 	}
 	device_forget(d);
+	d->lost = 0;
 	/* With 0 it was let go by the vm process, which may say more. */
 	d->left = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !d->failed;
-	if (ending(g) || d->left) {
+	if (ending(g) || d->left || lost) {
 		guest_settle(g);
 		return;
 	}
@@ -152,6 +153,10 @@ devices_retry(struct guest *g)
 	if (ending(g))
 		return 0;
 	TAILQ_FOREACH(d, &g->devices, entry) {
+		if (d->lost) {
+			errno = EBUSY; /* with its last I/O */
+			return -1;
+		}
 		if (d->pidfd != -1)
 			continue;
 		memset(d->deaths, 0, sizeof(d->deaths));

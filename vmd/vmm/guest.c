@@ -33,6 +33,20 @@ guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
 	return NULL;
 }
 
+int
+pidfd_watch(struct event *ev, struct event_base *base, int pidfd)
+{
+	if (event_pending(ev, EV_READ, NULL))
+		return 0;
+	if (event_assign(ev, base, pidfd, EV_READ | EV_PERSIST,
+		event_get_callback(ev), event_get_callback_arg(ev)) == -1 ||
+	    event_add(ev, NULL) == -1) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
 void
 guest_kill(struct guest *g, const char *why, enum vmerr e)
 {
@@ -40,6 +54,8 @@ guest_kill(struct guest *g, const char *why, enum vmerr e)
 		g->killed = why;
 		g->why = e;
 	}
+	if (!g->over)
+		pidfd_watch(g->ended, g->m->base, g->pidfd);
 	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
 }
 
