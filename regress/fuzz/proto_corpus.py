@@ -101,7 +101,7 @@ SEEDS = {
                        text("is encrypted"),
     },
     "devmsg": {
-        "id": b"\0" + u32(0, 3, 1) + text("gone"),
+        "id": b"\0" + u32(0, 3, 1, 2) + text("gone"),
         "start": b"\1" + u32(0, 1, 1, 1, 2) + text("web1", "/vm/a", "x1"),
         "ready": b"\2" + u64(1 << 32) + u32(8) + b"12345678" + text(None),
         "refused": b"\2" + u64(0) + u32(0) + text("is corrupt"),

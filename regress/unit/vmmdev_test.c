@@ -177,6 +177,7 @@ static void __attribute__((noreturn)) device_main(void)
 static uint32_t ndisks, nchannels;
 static uint64_t start_reqid;
 static int channels[VM_MAX_DISKS];
+static uint32_t runs[VM_MAX_DISKS];
 
 static void
 poke(uint32_t idx)
@@ -229,6 +230,7 @@ got_device(struct imsgbuf *ib, struct imsg *m, const char *name)
 	if (channels[id.idx] > 0)
 		close(channels[id.idx]);
 	channels[id.idx] = fd;
+	runs[id.idx] = id.run;
 	snprintf(text, sizeof(text), "got %u, replaced %u", id.idx, id.flags);
 	send_line(ib, text);
 	if (id.flags == 0)
@@ -238,14 +240,26 @@ got_device(struct imsgbuf *ib, struct imsg *m, const char *name)
 }
 
 static void
-give_up(struct imsgbuf *ib, uint32_t idx)
+give_up(struct imsgbuf *ib, uint32_t idx, uint32_t run)
 {
 	char text[] = "does not answer";
-	const struct dev_id id = { .idx = idx, .text = text };
+	const struct dev_id id = { .idx = idx, .run = run, .text = text };
 	struct ibuf *b = imsg_create(ib, IMSG_VMDOP_DEVICE_FAILED, 0, 0, 0);
 
 	if (b == NULL || ibuf_add_zero(b, MSG_HDR_LEN) == -1 ||
 	    dev_id_put(b, &id) == -1)
+		_exit(9);
+	imsg_close(ib, b);
+	if (imsgbuf_flush(ib) == -1)
+		_exit(9);
+}
+
+static void
+say_ending(struct imsgbuf *ib)
+{
+	struct ibuf *b = imsg_create(ib, IMSG_VMDOP_VM_ENDING, 0, 0, 0);
+
+	if (b == NULL || ibuf_add_zero(b, MSG_HDR_LEN) == -1)
 		_exit(9);
 	imsg_close(ib, b);
 	if (imsgbuf_flush(ib) == -1)
@@ -317,10 +331,16 @@ guest_order_got(struct imsgbuf *ib, struct imsg *m, uint64_t reqid,
 		guest_send(ib, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, reqid, &ok);
 		break;
 	case IMSG_CTL_BREAK:
-		if (strcmp(name, "hangsup") == 0)
+		if (strcmp(name, "leaves") == 0)
+			say_ending(ib);
+		if (strcmp(name, "hangsup") == 0 || strcmp(name, "leaves") == 0)
 			close(channels[0]);
+		else if (strcmp(name, "lies") == 0)
+			give_up(ib, 7, 1);
+		else if (strcmp(name, "foretells") == 0)
+			give_up(ib, 0, runs[0] + 1);
 		else
-			give_up(ib, strcmp(name, "lies") == 0 ? 7 : 0);
+			give_up(ib, 0, strcmp(name, "old") == 0 ? 1 : runs[0]);
 		guest_send(ib, IMSG_CTL_BREAK_RESPONSE, reqid, &ok);
 		break;
 	case IMSG_VMDOP_VM_STOP:
@@ -579,11 +599,25 @@ not_paused(void **state)
 	stop();
 }
 
-/* One that ends well was told to, or has nothing to end for. */
+/* One that ends well, and was not told to: as good as dead. */
+static void
+ends_unasked(void **state)
+{
+	up("hangsup", "", "");
+	logged("I am vioblk0", 1);
+	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	logged("vm/hangsup/vioblk0: exited with status 0", 1);
+	logged("vm/hangsup/vioblk0: started again", 1);
+	logged("I am vioblk0", 2);
+	stop();
+}
+
+/* It was told to: not a word, and no other one. */
 static void
 ends_well(void **state)
 {
-	up("hangsup", "", "");
+	up("leaves", "", "");
 	logged("I am vioblk0", 1);
 	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
 	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_OK, VMEXIT_NONE, NULL);
@@ -593,6 +627,7 @@ ends_well(void **state)
 	expect(IMSG_VMDOP_PAUSE_VM_RESPONSE, 13, VMERR_OK, VMEXIT_NONE, NULL);
 	assert_int_equal(device_pid(0), 0);
 	assert_int_equal(count("started again"), 0);
+	assert_int_equal(count("exited"), 0);
 	stop();
 }
 
@@ -610,15 +645,39 @@ given_up(void **state)
 	stop();
 }
 
-/* A device that it does not have. */
+/* What it gives up is dead already, and its successor is not meant. */
+static void
+given_up_late(void **state)
+{
+	pid_t pid;
+
+	up("old", "", "");
+	logged("I am vioblk0", 1);
+	kill_device(0);
+	logged("I am vioblk0", 2);
+	pid = device_pid(0);
+	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	assert_int_equal(device_pid(0), pid);
+	assert_int_equal(count("gave it up"), 0);
+	stop();
+}
+
+/* A device, or a process of one, that it does not have. */
 static void
 lies(void **state)
 {
-	up("lies", "", NULL);
-	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
-	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_GONE, VMEXIT_NONE, NULL);
-	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED,
-	    "killed by vmm: malformed message");
+	static const char *const names[] = { "lies", "foretells" };
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		up(names[i], "", NULL);
+		order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+		expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_GONE, VMEXIT_NONE,
+		    NULL);
+		expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED,
+		    "killed by vmm: malformed message");
+	}
 }
 
 /* --- a launch that fails half-way ------------------------------------------- */
@@ -937,8 +996,10 @@ main(int argc, char *argv[])
 		D(replaced),
 		D(too_often),
 		D(not_paused),
+		D(ends_unasked),
 		D(ends_well),
 		D(given_up),
+		D(given_up_late),
 		D(lies),
 		D(replacement_fails),
 		D(ends_late),

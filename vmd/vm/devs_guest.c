@@ -20,7 +20,7 @@ static const struct msg_hdr no_request = { 0, 0 };
 void
 vdev_failed(struct vdev *v, const char *why)
 {
-	struct dev_id id = { .kind = v->kind, .idx = v->idx };
+	struct dev_id id = { .kind = v->kind, .idx = v->idx, .run = v->run };
 	char text[128];
 	struct ibuf *b;
 

@@ -38,7 +38,8 @@ struct vdev {
 	struct peer *peer;
 	struct event *deadline;
 	enum life life;
-	int known; /* was ready once: the fields below are set */
+	uint32_t run; /* which of its processes, says vmm */
+	int known;    /* was ready once: the fields below are set */
 	uint64_t features;
 	unsigned int config_len;
 	uint8_t config[DEV_MAXCONFIG]; /* as it begins */

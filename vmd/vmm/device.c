@@ -139,7 +139,8 @@ send_vm(struct device *d, int *fd, uint32_t flags)
 {
 	struct dev_id id = { .kind = d->start.kind,
 		.idx = d->start.idx,
-		.flags = flags };
+		.flags = flags,
+		.run = d->run };
 	int send = *fd;
 	struct ibuf *b;
 
@@ -217,7 +218,8 @@ device_launch(struct device *d, uint32_t flags)
 {
 	int up[2] = { -1, -1 }, vm[2] = { -1, -1 }, saved_errno;
 
-	d->failed = d->left = d->lost = 0;
+	d->failed = d->lost = 0;
+	d->run++;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, up) == -1 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, vm) == -1 ||
 	    watch(d, &up[0]) == -1 || exec_device(d, up[1], vm[1]) == -1)

@@ -1,8 +1,9 @@
 /*
  * The end of a device process, in vmm, and what then.
  *
- * One that dies is started again with what it was given once it was reaped,
- * so that its old I/O is over; the vm process gives it the queues.  One that
+ * One that dies, or ends in any way that nobody has asked for, is started
+ * again with what it was given once it was reaped, so that its old I/O is
+ * over; the vm process gives it the queues.  One that
  * dies three times in a minute stays dead, its guest is paused, and a person
  * who says `unpause' tries again.
  */
@@ -88,7 +89,7 @@ static int
 ending(const struct guest *g)
 {
 	return g->over || g->closed || peer_has_ended(g->peer) || g->stopping ||
-	    g->killed != NULL || g->refusal.err != VMERR_OK ||
+	    g->leaving || g->killed != NULL || g->refusal.err != VMERR_OK ||
 	    g->words.exit != VMEXIT_NONE;
 }
 
@@ -115,9 +116,8 @@ device_ended(int fd, short ev, void *arg)
 	}
 	device_forget(d);
 	d->lost = 0;
-	/* With 0 it was let go by the vm process, which may say more. */
-	d->left = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !d->failed;
-	if (ending(g) || d->left || lost) {
+	/* With 0 it has told the vm process why it cannot begin. */
+	if (ending(g) || lost || (!g->up && status == 0 && !d->failed)) {
 		guest_settle(g);
 		return;
 	}
@@ -135,13 +135,7 @@ void
 device_failed(struct device *d, const char *why)
 {
 	d->failed = 1;
-	if (d->pidfd != -1) {
-		device_kill(d, why);
-	} else if (d->left && d->g->up && !ending(d->g)) {
-		d->left = 0;
-		log_warnx("%s: %s", d->name, why);
-		replace(d);
-	}
+	device_kill(d, why);
 }
 
 int

@@ -54,8 +54,8 @@ struct device {
 	struct event *ended;
 	uint32_t own;		       /* its own report; 0: none yet */
 	int failed;		       /* the vm process has given it up */
+	uint32_t run;		       /* how many processes it has had */
 	uint32_t replaced;	       /* how often, in this run */
-	int left;		       /* ended in order, and is not replaced */
 	int lost;		       /* killed: it could not be launched */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
@@ -79,6 +79,7 @@ struct guest {
 	struct vmop_result refusal; /* its answer, if it does not */
 	struct vmop_result words;   /* its last ones; exit 0: none */
 	int stopping;		    /* told to end */
+	int leaving;		    /* its devices are, it says */
 	int closed;		    /* its channel ended */
 	const char *broken;	    /* what was wrong with a message */
 	const char *killed;	    /* why we killed it, or NULL */
