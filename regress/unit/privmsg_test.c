@@ -179,7 +179,7 @@ forwards(void **state)
 static void
 inits(void **state)
 {
-	struct priv_init got, i = { tag, 0x64400000, 0xffc00000, { 0xfd } };
+	struct priv_init got, i = { tag, 0x64400000, 0xffc00000, { 0xfd }, 0 };
 
 	priv_init_same(&i, &got);
 	assert_string_equal(got.tag, tag);
