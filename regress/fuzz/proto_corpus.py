@@ -127,7 +127,7 @@ SEEDS = {
                        text("is encrypted"),
     },
     "devmsg": {
-        "id": b"\0" + u32(0, 3, 1) + text("gone"),
+        "id": b"\0" + u32(0, 3, 1, 2) + text("gone"),
         "start": b"\1" + u32(0, 1, 1, 1, 2) + text("web1", "/vm/a", "x1") +
                  net(),
         "start-net": b"\1" + u32(2, 15, 0, 0, 0) + text("web1", None, None) +

@@ -42,7 +42,10 @@ static char text[] = "does not answer", vm[] = "web1", path[] = "/vm/a.img",
 static void
 ids(void **state)
 {
-	struct dev_id d = { .kind = DEV_VIOSCSI, .idx = 15, .flags = 1 };
+	struct dev_id d = { .kind = DEV_VIOSCSI,
+		.idx = 15,
+		.flags = 1,
+		.run = 7 };
 
 	assert_int_equal(through_dev_id(&d), 0);
 	d.text = text;
