@@ -145,8 +145,8 @@ with_nics(struct request *r)
 	d->state = DEVST_RUNNING;
 	d->replaced = 1;
 	d->counted = 1;
-	for (n = 0; n < DEVS_LEASE; n++)
-		d->counts[n] = 1000 + n;
+	for (n = DEVS_RX_FRAMES; n < DEVS_LEASE; n++)
+		d->counts[n] = 1000 + n - DEVS_RX_FRAMES;
 	d->counts[DEVS_LEASE] = DEV_COUNT_MAX;
 	d = dev_list_add(&i.devs, DEV_VIONET, 1);
 	d->state = DEVST_GONE;
@@ -670,7 +670,15 @@ starting(void **state)
 	assert_int_equal(vmctl(starts, "start -m 2E web1"), 1);
 	assert_int_equal(vmctl(starts, "start -p 65 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 17 web1"), 1);
+	assert_int_equal(vmctl(starts, "start -i 0 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 1 -LL web1"), 1);
+	assert_string_equal(err,
+	    "vmctl: start: -i 1: 2 interfaces are described\n");
+	assert_int_equal(vmctl(starts,
+			     "start -n 0123456789012345678901234567890123456789"
+			     "012345678901234567890123 web1"),
+	    1);
+	assert_non_null(strstr(err, "not a name of a switch\n"));
 	assert_int_equal(vmctl(starts, "start -B floppy web1"), 1);
 	assert_int_equal(vmctl(starts, "start -t .x web1"), 1);
 	assert_int_equal(vmctl(starts, "start _web1"), 1);
