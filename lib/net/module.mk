@@ -17,3 +17,8 @@ NET_MAC_LIBS = -lmd
 UNIT += net_addr_test
 net_addr_test_SRCS = $(NET_SRCS) $(NET_MAC_SRCS)
 net_addr_test_LIBS = $(NET_MAC_LIBS)
+
+NET_TEST_SRCS = regress/unit/net_frames.c $(NET_SRCS)
+
+UNIT += net_dhcp_test
+net_dhcp_test_SRCS = $(NET_TEST_SRCS)
