@@ -22,3 +22,6 @@ NET_TEST_SRCS = regress/unit/net_frames.c $(NET_SRCS)
 
 UNIT += net_dhcp_test
 net_dhcp_test_SRCS = $(NET_TEST_SRCS)
+
+UNIT += net_ra_test
+net_ra_test_SRCS = $(NET_TEST_SRCS)
