@@ -25,3 +25,9 @@ net_dhcp_test_SRCS = $(NET_TEST_SRCS)
 
 UNIT += net_ra_test
 net_ra_test_SRCS = $(NET_TEST_SRCS)
+
+UNIT += net_filter_test
+net_filter_test_SRCS = $(NET_TEST_SRCS)
+
+UNIT += net_vnet_test
+net_vnet_test_SRCS = $(NET_TEST_SRCS)
