@@ -31,3 +31,7 @@ net_filter_test_SRCS = $(NET_TEST_SRCS)
 
 UNIT += net_vnet_test
 net_vnet_test_SRCS = $(NET_TEST_SRCS)
+
+FUZZ += net net_vnet
+net_FUZZ_SRCS = $(NET_SRCS)
+net_vnet_FUZZ_SRCS = $(NET_SRCS)
