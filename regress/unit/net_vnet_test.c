@@ -34,7 +34,8 @@ static struct virtio_net_hdr_v1
 gso(uint8_t type)
 {
 	int udp = type == VIRTIO_NET_HDR_GSO_UDP || type == UDP_L4;
-	struct virtio_net_hdr_v1 h = csum(34, udp ? 6 : 16);
+	int six = (type & 0x7f) == VIRTIO_NET_HDR_GSO_TCPV6;
+	struct virtio_net_hdr_v1 h = csum(six ? 54 : 34, udp ? 6 : 16);
 
 	h.gso_type = type;
 	h.gso_size = htole16(1448);
@@ -131,6 +132,37 @@ segments(void **state)
 	}
 }
 
+/* The header to be repeated is there, and UDP has an end. */
+static void
+headers(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint16_t start, len;
+	} kinds[] = { { VIRTIO_NET_HDR_GSO_TCPV4, 34, 54 },
+		{ VIRTIO_NET_HDR_GSO_TCPV6, 54, 74 },
+		{ VIRTIO_NET_HDR_GSO_UDP, 34, 42 }, { UDP_L4, 34, 42 } };
+	struct virtio_net_hdr_v1 h;
+	size_t i;
+
+	for (i = 0; i < 4; i++) {
+		h = gso(kinds[i].type);
+		h.hdr_len = 0;
+		assert_int_equal(le16toh(h.csum_start), kinds[i].start);
+		assert_int_equal(clean(h, ALL, kinds[i].len), 0);
+		assert_int_equal(clean(h, ALL, kinds[i].len - 1), -1);
+		h.csum_start = htole16(kinds[i].start - 1);
+		assert_int_equal(clean(h, ALL, 1514), -1);
+	}
+	h = gso(UDP_L4);
+	h.gso_size = htole16(10);
+	assert_int_equal(clean(h, ALL, 42 + 1280), 0);
+	assert_int_equal(clean(h, ALL, 42 + 1281), -1);
+	h.csum_start = htole16(54);
+	assert_int_equal(clean(h, ALL, 62 + 1280), 0);
+	assert_int_equal(clean(h, ALL, 62 + 1281), -1);
+}
+
 static void
 congestion(void **state)
 {
@@ -162,6 +194,7 @@ main(void)
 		cmocka_unit_test(plain),
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(segments),
+		cmocka_unit_test(headers),
 		cmocka_unit_test(congestion),
 	};
 
