@@ -12,8 +12,8 @@
  *
  * `features' are those the driver accepted, `len' is the length of the frame
  * after the header.  Unknown flags are cleared, and fields that mean nothing.
- * Refused: a checksum outside of the frame or within its Ethernet and IP
- * headers, offloads not agreed on, segments without size, checksum or the
+ * Refused: a checksum outside of the frame or before the end of the shortest IP
+ * header, offloads not agreed on, segments without size, checksum or the
  * headers to be repeated, frames too short for an Ethernet header - all that
  * Linux' tun would refuse, and what it would let through to a driver that
  * should not see it.
