@@ -20,6 +20,7 @@ DISK_SRCS = \
 	lib/disk/read.c \
 	lib/disk/refcount.c \
 	lib/disk/sync.c \
+	lib/disk/unpack.c \
 	lib/disk/write.c \
 	lib/disk/xfer.c \
 	lib/disk/zero.c
@@ -64,6 +65,7 @@ IMAGE_SRCS = \
 	lib/disk/create.c \
 	lib/disk/file.c \
 	lib/disk/imglock.c \
+	lib/disk/unpack.c \
 	$(QCOW2_HDR_SRCS)
 IMAGE_LIBS = -lz -lzstd
 
