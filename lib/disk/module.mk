@@ -1,4 +1,6 @@
-QCOW2_HDR_SRCS = lib/disk/qcow2_hdr.c
+QCOW2_HDR_SRCS = \
+	lib/disk/qcow2_ext.c \
+	lib/disk/qcow2_hdr.c
 
 IO_SRCS = \
 	lib/disk/io.c \
@@ -15,6 +17,7 @@ DISK_SRCS = \
 	lib/disk/grow.c \
 	lib/disk/locks.c \
 	lib/disk/map.c \
+	lib/disk/qcow2_ext.c \
 	lib/disk/qcow2_hdr.c \
 	lib/disk/raw.c \
 	lib/disk/read.c \
