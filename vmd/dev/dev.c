@@ -309,6 +309,7 @@ activate(struct dev *d, struct ibuf *body)
 		fatalx("ACTIVATE while active");
 	d->features = a.features;
 	d->generation = a.generation;
+	d->resumed = a.resume != 0;
 	if (start_queues(d, &a) == -1 ||
 	    (d->ops->activate != NULL && d->ops->activate(d) == -1)) {
 		broken(d, 0);

@@ -83,7 +83,8 @@ struct dev {
 	unsigned int nqueues;
 	uint64_t features; /* agreed on */
 	uint64_t generation;
-	int active; /* queues may be worked on */
+	int active;  /* queues may be worked on */
+	int resumed; /* they were in use by the process before */
 	int paused;
 	int broken;	   /* until the reset */
 	unsigned int busy; /* requests begun and not ended */
