@@ -35,6 +35,7 @@ PARENT_SRCS = \
 	vmd/parent/start.c \
 	vmd/parent/state.c \
 	vmd/parent/statedir.c \
+	vmd/parent/statefile.c \
 	vmd/parent/stop.c \
 	vmd/parent/vms.c \
 	lib/disk/imglock.c
@@ -75,6 +76,7 @@ DISKS_TEST_SRCS = \
 	vmd/parent/perm.c \
 	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
+	vmd/parent/statefile.c \
 	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
 UNIT += disks_test disks_chain_test
@@ -91,7 +93,8 @@ UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
 
 UNIT += raws_test
-raws_test_SRCS = vmd/parent/raws.c lib/util/log.c
+raws_test_SRCS = \
+	vmd/parent/raws.c vmd/parent/statefile.c lib/util/log.c
 raws_test_LIBS = -lbsd
 
 UNIT += restart_test
@@ -102,7 +105,9 @@ state_test_SRCS = vmd/parent/state.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
 state_test_LIBS = -lbsd -levent_core
 
 UNIT += state_ids_test
-state_ids_test_SRCS = vmd/parent/ids.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
+state_ids_test_SRCS = \
+	vmd/parent/ids.c vmd/parent/statefile.c \
+	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
 state_ids_test_LIBS = -lbsd -levent_core
 
 # The real parent with children that the test plays.
