@@ -11,11 +11,19 @@ PARENT_SRCS = \
 	vmd/parent/files.c \
 	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
+	vmd/parent/hosts.c \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \
 	vmd/parent/info.c \
 	vmd/parent/limit.c \
 	vmd/parent/lock.c \
+	vmd/parent/macs.c \
+	vmd/parent/net.c \
+	vmd/parent/netd.c \
+	vmd/parent/netorder.c \
+	vmd/parent/netport.c \
+	vmd/parent/netspec.c \
+	vmd/parent/netswitch.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
@@ -27,6 +35,7 @@ PARENT_SRCS = \
 	vmd/parent/reload.c \
 	vmd/parent/request.c \
 	vmd/parent/request_start.c \
+	vmd/parent/resolv.c \
 	vmd/parent/restart.c \
 	vmd/parent/rootsafe.c \
 	vmd/parent/shutdown.c \
@@ -38,7 +47,9 @@ PARENT_SRCS = \
 	vmd/parent/statefile.c \
 	vmd/parent/stop.c \
 	vmd/parent/vms.c \
-	lib/disk/imglock.c
+	lib/disk/imglock.c \
+	lib/net/addr.c \
+	$(NET_MAC_SRCS)
 
 UNIT += opener_test
 opener_test_SRCS = \
@@ -118,22 +129,22 @@ PARENT_TEST_SRCS = \
 
 UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
-parent_badpeer_test_LIBS = -lbsd -levent_core
+parent_badpeer_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += parent_devstats_test
 parent_devstats_test_SRCS = $(PARENT_TEST_SRCS)
-parent_devstats_test_LIBS = -lbsd -levent_core
+parent_devstats_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += parent_disks_test
 parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
-parent_disks_test_LIBS = -lbsd -levent_core
+parent_disks_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 UNIT += parent_requests_test
 parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
-parent_requests_test_LIBS = -lbsd -levent_core
+parent_requests_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
-parent_vms_test_LIBS = -lbsd -levent_core
+parent_vms_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += limit_test
 limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
