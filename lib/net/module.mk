@@ -3,7 +3,12 @@ NET_SRCS = \
 	lib/net/addr.c \
 	lib/net/answer.c \
 	lib/net/dhcp.c \
-	lib/net/pkt.c
+	lib/net/dhcp6.c \
+	lib/net/filter.c \
+	lib/net/filter6.c \
+	lib/net/pkt.c \
+	lib/net/ra.c \
+	lib/net/vnet.c
 
 # The parent's alone; link with -lmd.
 NET_MAC_SRCS = lib/net/mac.c

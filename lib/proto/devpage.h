@@ -19,6 +19,15 @@ enum dev_stat {
 	DEVS_WRITE_BYTES,
 	DEVS_FLUSHES,
 	DEVS_ERRORS,
+	DEVS_DISK_COUNTERS, /* those of disks and CD-ROMs */
+	/* A network interface has these instead; received: by the guest. */
+	DEVS_RX_FRAMES = 0,
+	DEVS_TX_FRAMES,
+	DEVS_RX_BYTES,
+	DEVS_TX_BYTES,
+	DEVS_RX_DROPS, /* frames */
+	DEVS_TX_DROPS,
+	DEVS_LEASE,    /* seconds since 1970 when it ends, 0: none */
 	DEVS_COUNTERS, /* how many are in use */
 	DEVS_MAX = 16
 };

@@ -15,6 +15,12 @@ UNIT += vioblk_test
 vioblk_test_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_test_LIBS = $(DISK_LIBS) -lbsd
 
+# Over an engine of its own.
+UNIT += vioblk_order_test
+vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
+	$(DISK_SRCS) $(IMAGE_SRCS) $(VIRTIO_SRCS) $(UTIL_SRCS)
+vioblk_order_test_LIBS = -lz -lzstd -lbsd
+
 UNIT += spin_test
 spin_test_SRCS = vmd/dev/spin.c
 
