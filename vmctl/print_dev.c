@@ -10,6 +10,8 @@
 #include "lib/util/scaled.h"
 #include "vmctl/vmctl.h"
 
+#define DISK_COUNTERS (DEVS_ERRORS + 1)
+
 /* A device, from both. */
 struct view {
 	char name[16];
@@ -52,7 +54,7 @@ look(const struct vm_spec *s, const struct dev_stats *d, struct view *v)
 static json_t *
 device_json(const struct vm_spec *s, const struct dev_stats *d)
 {
-	static const char *const names[DEVS_DISK_COUNTERS] = {
+	static const char *const names[DISK_COUNTERS] = {
 		[DEVS_READS] = "reads",
 		[DEVS_WRITES] = "writes",
 		[DEVS_READ_BYTES] = "read_bytes",
@@ -80,7 +82,7 @@ device_json(const struct vm_spec *s, const struct dev_stats *d)
 	json_object_set_new(j, "state", json_text(state));
 	json_object_set_new(j, "replaced",
 	    number_or_null(state != NULL, d->replaced));
-	for (i = 0; i < DEVS_DISK_COUNTERS; i++)
+	for (i = 0; i < DISK_COUNTERS; i++)
 		json_object_set_new(j, names[i],
 		    number_or_null(d->counted != 0, d->counts[i]));
 	return j;

@@ -142,7 +142,7 @@ counts_json(json_t *j, const struct dev_stats *d)
 	};
 	size_t i;
 
-	for (i = 0; i < DEVS_LEASE; i++)
+	for (i = DEVS_RX_FRAMES; i < DEVS_LEASE; i++)
 		json_object_set_new(j, names[i],
 		    number_or_null(d->counted != 0, d->counts[i]));
 	json_object_set_new(j, "lease",

@@ -19,15 +19,14 @@ enum dev_stat {
 	DEVS_WRITE_BYTES,
 	DEVS_FLUSHES,
 	DEVS_ERRORS,
-	DEVS_DISK_COUNTERS, /* those of disks and CD-ROMs */
-	/* A network interface has these instead; received: by the guest. */
-	DEVS_RX_FRAMES = 0,
+	/* Of network interfaces; RX is to the guest, TX from it. */
+	DEVS_RX_FRAMES,
 	DEVS_TX_FRAMES,
 	DEVS_RX_BYTES,
 	DEVS_TX_BYTES,
-	DEVS_RX_DROPS, /* frames */
+	DEVS_RX_DROPS,
 	DEVS_TX_DROPS,
-	DEVS_LEASE,    /* seconds since 1970 when it ends, 0: none */
+	DEVS_LEASE,    /* the guest's address: until when; UNIX time, 0: none */
 	DEVS_COUNTERS, /* how many are in use */
 	DEVS_MAX = 16
 };

@@ -74,10 +74,10 @@ def info(s, state, pid, *strings, devices=None):
 
 # The first one has counted, of the other one nothing is known.
 DEVICES = (u32(2) + u32(0, 0, 1, 2) + u64(1 << 30) + u32(1) +
-           u64(1, 2, 3, 4, 5, 6, 0) + u32(1, 0, 0, 0) + u64(0) + u32(0))
+           u64(1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0) + u32(1, 0, 0, 0) + u64(0) + u32(0))
 # An interface with a lease.
 NICS = (u32(1) + u32(2, 15, 1, 0) + u64(0) + u32(1) +
-        u64(1, 2, 3, 4, 5, 6, 1700000000))
+        u64(0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 1700000000))
 
 
 NET = net(3, 1500, 4, (0x08080808,), (bytes(16), b"\x20" + bytes(15)),
@@ -118,7 +118,9 @@ SEEDS = {
         "devices": b"\7" + DEVICES,
         "devices-net": b"\7" + NICS,
         "log": b"\3" + u32(4) + text("something happened"),
-        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
+        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM", None),
+        "host-net": b"\4" + text("API=12\n") + u32(1) +
+                    text("ok", "KVM", "br_netfilter is loaded\n"),
         "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
                  u32(1) + text(None),
         "image-raw": b"\5" + u32(1) + u64(4096) + text(None) + u32(0) +
@@ -143,7 +145,7 @@ SEEDS = {
     },
     "privmsg": {
         "init": b"\0" + text("0123456789abcdef") +
-                u32(0x64400000, 0xffc00000) + b"\xfd" + bytes(15),
+                u32(0x64400000, 0xffc00000) + b"\xfd" + bytes(15) + u32(1),
         "nic": b"\1" + text("tap0", "vm1-if0-web1", "bridge0", "grp", None) +
                u32(0xff, 7, 1500, 4) + b"\xfe\xe1\xbb\x01\x02\x03" +
                u32(1, 2) + bytes(32) + u32(2) + forward(6, 8080, 80) +
@@ -154,10 +156,10 @@ SEEDS = {
         "switch": b"\2" + text("bridge0", "switch1-lan") + u32(5, 3),
         "name": b"\3" + text("tap12"),
         "result": b"\4" + u32(0) + text(None, "tap0") +
-                  b"\xfe\xe1\xba\x01\x02\x03" + u32(1500, 0, 0),
+                  b"\xfe\xe1\xba\x01\x02\x03" + u32(1500, 0, 3, 0),
         "refused": b"\4" + u32(5) + text("no such bridge", None) + bytes(6) +
-                   u32(0, 0, 0),
-        "check": b"\4" + u32(0) + text(None, None) + bytes(6) + u32(0, 0, 2) +
+                   u32(0, 0, 0, 0),
+        "check": b"\4" + u32(0) + text(None, None) + bytes(6) + u32(0, 0, 0, 2) +
                  text("forwarding is off", "br_netfilter is loaded"),
         "conf": b"\5" + NET,
         "forward": b"\6" + forward(6, 80, 80),

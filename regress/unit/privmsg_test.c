@@ -179,16 +179,21 @@ forwards(void **state)
 static void
 inits(void **state)
 {
-	struct priv_init got, i = { tag, 0x64400000, 0xffc00000, { 0xfd } };
+	struct priv_init got,
+	    i = { tag, 0x64400000, 0xffc00000, { 0xfd }, PRIVFWD_6 };
 
 	priv_init_same(&i, &got);
 	assert_string_equal(got.tag, tag);
 	assert_int_equal(got.prefix, 0x64400000);
 	assert_int_equal(got.mask, 0xffc00000);
 	assert_memory_equal(got.prefix6, i.prefix6, 16);
+	assert_int_equal(got.forwarding, PRIVFWD_6);
 	priv_init_fini(&got);
 	priv_init_fini(&got);
 	assert_null(got.tag);
+	i.forwarding = PRIVFWD_ALL + 1;
+	assert_int_equal(priv_init_through(&i), EBADMSG);
+	i.forwarding = 0;
 	i.tag = NULL;
 	assert_int_equal(priv_init_through(&i), EBADMSG);
 	i.tag = repeat('t', PRIV_TAG_MAX + 1);
@@ -332,6 +337,7 @@ results(void **state)
 		    .mac = { 0xfe },
 		    .mtu = 1500,
 		    .created = 1,
+		    .forwarding = PRIVFWD_ALL,
 		    .nnotes = PRIV_MAX_NOTES };
 	int i;
 
@@ -344,12 +350,16 @@ results(void **state)
 	assert_memory_equal(got.mac, r.mac, 6);
 	assert_int_equal(got.mtu, 1500);
 	assert_int_equal(got.created, 1);
+	assert_int_equal(got.forwarding, PRIVFWD_ALL);
 	assert_int_equal(got.nnotes, PRIV_MAX_NOTES);
 	assert_string_equal(got.notes[PRIV_MAX_NOTES - 1], note);
 	priv_result_fini(&got);
 	priv_result_fini(&got);
 	r.nnotes = 0;
 	assert_int_equal(priv_result_through(&r), 0);
+	r.forwarding = PRIVFWD_ALL + 1;
+	assert_int_equal(priv_result_through(&r), EBADMSG);
+	r.forwarding = 0;
 	r.err = VMERR_MAX;
 	assert_int_equal(priv_result_through(&r), EBADMSG);
 }

@@ -145,8 +145,8 @@ with_nics(struct request *r)
 	d->state = DEVST_RUNNING;
 	d->replaced = 1;
 	d->counted = 1;
-	for (n = 0; n < DEVS_LEASE; n++)
-		d->counts[n] = 1000 + n;
+	for (n = DEVS_RX_FRAMES; n < DEVS_LEASE; n++)
+		d->counts[n] = 1000 + n - DEVS_RX_FRAMES;
 	d->counts[DEVS_LEASE] = DEV_COUNT_MAX;
 	d = dev_list_add(&i.devs, DEV_VIONET, 1);
 	d->state = DEVST_GONE;
