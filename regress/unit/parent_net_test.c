@@ -576,6 +576,8 @@ ports(void **state)
 	    f.port);
 	assert_string_equal(fails("web1"), want);
 	close(s);
+	/* Those that stand for helpers have it, too. */
+	until(&helpers_reaped, helpers);
 	run("web1");
 	assert_int_equal(seen[nseen - 1].nic.nforwards, 1);
 	n = give_nic("db", NICF_LOCAL);
