@@ -19,6 +19,7 @@
 
 #include "lib/util/log.h"
 #include "vmd/parent/parent.h"
+#include "vmd/parent/passt.h"
 
 /* clang-format off */
 static const struct msg_handler parent_msgs[] = {
@@ -169,6 +170,7 @@ parent_fini(struct parent *p)
 	while ((v = TAILQ_FIRST(&p->vms)) != NULL)
 		vm_free(v);
 	conns_clear(p);
+	passt_clear(p);
 	children_free(p);
 	procs_clear(p);
 	for (i = 0; i < sizeof(p->signals) / sizeof(p->signals[0]); i++)

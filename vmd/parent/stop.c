@@ -13,6 +13,7 @@
 #include "vmd/parent/image.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
+#include "vmd/parent/passt.h"
 
 #define EVENT	 IMSG_VMDOP_TERMINATE_VM_EVENT
 #define RESPONSE IMSG_VMDOP_TERMINATE_VM_RESPONSE
@@ -228,6 +229,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	v->opening = NULL;
 	image_lock_over(&v->retry);
 	vm_disks_cancel(v);
+	passt_stop(v);
 	free(v->exit_text);
 	v->exit_text = NULL;
 	if (text != NULL && text[0] != '\0' &&
