@@ -132,7 +132,7 @@ fake(int argc, char **argv)
 			mode = (int)strtol(argv[i + 1], NULL, 10);
 	switch (mode) {
 	case M_COMPLAINS:
-		dprintf(2, "Something \033[0m is wrong\nNot usable");
+		dprintf(2, "Something is wrong\nNot \033[0m usable");
 		return 1;
 	case M_SILENT:
 		return 3;
@@ -229,7 +229,7 @@ static void
 test_early_end(void **state)
 {
 	assert_string_equal(run(0, M_COMPLAINS),
-	    "passt: Something ?[0m is wrong; Not usable");
+	    "passt: Not ?[0m usable");
 	assert_string_equal(run(0, M_SILENT), "passt: exited with status 3");
 	assert_string_equal(run(0, M_KILLED), "passt: killed by signal 9");
 	nothing_left();

@@ -89,7 +89,7 @@ UNIT += opener_fuse_test
 opener_fuse_test_SRCS = $(opener_proc_test_SRCS) $(SANDBOX_SRCS)
 opener_fuse_test_LIBS = -lbsd -levent_core
 
-UNIT += passt_test
+UNIT += passt_real_test passt_test
 passt_test_SRCS = \
 	lib/sandbox/ids.c \
 	lib/sandbox/lock.c \
@@ -98,6 +98,8 @@ passt_test_SRCS = \
 	vmd/parent/passt_args.c \
 	$(UTIL_SRCS)
 passt_test_LIBS = -lbsd -levent_core
+passt_real_test_SRCS = $(passt_test_SRCS)
+passt_real_test_LIBS = -lbsd -levent_core
 
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c

@@ -67,7 +67,7 @@ struct passt {
 	size_t taken; /* of its words */
 	char line[LINE_LEN];
 	size_t line_len;
-	char why[WHY_MAX];
+	char why[LINE_LEN]; /* the last line, or what went wrong */
 };
 
 static void
@@ -172,16 +172,15 @@ is_number(const char *line)
 static void
 said(struct passt *s, const char *line)
 {
-	size_t n = strlen(s->why);
-
-	if (line[0] == '\0' || is_number(line))
+	/* What it says when the host has no syslog is of no use. */
+	if (line[0] == '\0' || is_number(line) ||
+	    strncmp(line, "Failed to send ", 15) == 0)
 		return;
 	if (s->state == PT_RUNNING)
 		log_from(s->name, LOG_WARNING, line);
 	else
 		log_debug("%s: %s", s->name, line);
-	snprintf(s->why + n, sizeof(s->why) - n, "%s%s", n == 0 ? "" : "; ",
-	    line);
+	snprintf(s->why, sizeof(s->why), "%s", line);
 }
 
 static void
