@@ -19,6 +19,14 @@ enum dev_stat {
 	DEVS_WRITE_BYTES,
 	DEVS_FLUSHES,
 	DEVS_ERRORS,
+	/* Of network interfaces; RX is to the guest, TX from it. */
+	DEVS_RX_FRAMES,
+	DEVS_TX_FRAMES,
+	DEVS_RX_BYTES,
+	DEVS_TX_BYTES,
+	DEVS_RX_DROPS,
+	DEVS_TX_DROPS,
+	DEVS_LEASE,    /* the guest's address: until when; UNIX time, 0: none */
 	DEVS_COUNTERS, /* how many are in use */
 	DEVS_MAX = 16
 };
@@ -26,6 +34,7 @@ enum dev_stat {
 struct dev_page {
 	struct virtio_page virtio;
 	uint64_t stats[DEVS_MAX]; /* enum dev_stat; one writer */
+	uint64_t state[4];	  /* the device's, for its replacement */
 };
 
 /*

@@ -23,7 +23,7 @@
 #ifndef VMD_IDS_COUNT
 #define VMD_IDS_COUNT 65536U
 #endif
-#define SB_SLOT_IDS    32
+#define SB_SLOT_IDS    40
 #define SB_IDS_FILE    "/run/vmd-ids"
 #define SB_EXIT_DENIED 31 /* exit status after a denied system call */
 

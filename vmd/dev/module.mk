@@ -1,11 +1,20 @@
 # Device processes: other roles of the program vmd-guest.
 include vmd/dev/scsi.mk
 
+VIONET_SRCS = \
+	vmd/dev/vionet.c \
+	vmd/dev/vionet_ctrl.c \
+	vmd/dev/vionet_rx.c \
+	vmd/dev/vionet_soft.c \
+	vmd/dev/vionet_tap.c \
+	vmd/dev/vionet_tx.c
+
 DEV_SRCS = \
 	vmd/dev/chan.c \
 	vmd/dev/dev.c \
 	vmd/dev/spin.c \
 	vmd/dev/vioblk.c \
+	$(VIONET_SRCS) \
 	$(VIOSCSI_SRCS)
 
 DEV_TEST_SRCS = regress/unit/dev_fake.c $(DISK_SRCS) $(IO_SRCS) \
