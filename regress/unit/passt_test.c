@@ -228,8 +228,7 @@ test_args_most(void **state)
 static void
 test_early_end(void **state)
 {
-	assert_string_equal(run(0, M_COMPLAINS),
-	    "passt: Not ?[0m usable");
+	assert_string_equal(run(0, M_COMPLAINS), "passt: Not ?[0m usable");
 	assert_string_equal(run(0, M_SILENT), "passt: exited with status 3");
 	assert_string_equal(run(0, M_KILLED), "passt: killed by signal 9");
 	nothing_left();
@@ -253,8 +252,9 @@ test_identity(void **state)
 	for (i = 0; i < NVMS; i++) {
 		assert_null(run(i, M_TELLS));
 		fd = fdlist_get(&vms[i].fds, FD_TAP, 0, 0);
-		assert_int_equal(
-		    poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 10000), 1);
+		assert_int_equal(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1,
+				     10000),
+		    1);
 		assert_int_equal(read(fd, &t[i], sizeof(t[i])), sizeof(t[i]));
 		assert_true(t[i].uid[0] >= 1000);
 		for (j = 0; j < 3; j++) {
@@ -295,8 +295,8 @@ test_works(void **state)
 	    1);
 	close(pidfd);
 	until(&nprocs, 0);
-	assert_non_null(strstr(lines,
-	    "vm/web1/passt0: exited with status 0; no link"));
+	assert_non_null(
+	    strstr(lines, "vm/web1/passt0: exited with status 0; no link"));
 	nothing_left();
 }
 
