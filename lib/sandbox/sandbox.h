@@ -83,6 +83,11 @@ int sandbox_vmm_child(void *arg);
  */
 int sandbox_empty_root(void);
 /*
+ * Before that: the root will have dev/net/tun, for `uid' alone, if the host
+ * has one; a place where the host's own is, if there can be no other.
+ */
+void sandbox_root_tun(uid_t uid);
+/*
  * No capabilities, no_new_privs, non-dumpable, no core.  Before threads are
  * made.  0, or -1 with errno and in `what' what failed.
  */
@@ -103,6 +108,13 @@ int sandbox_caps(uint64_t keep);
  * 0, or -1 with errno.
  */
 int sandbox_landlock(int keep_exec);
+/*
+ * Before that, at most SB_GRANTS times: the next domain lets files at and
+ * below `fd' (its owner's, open until then) be read and written, and grants
+ * nothing else for it.
+ */
+#define SB_GRANTS 4
+void sandbox_landlock_grant(int fd);
 /* Whether the kernel has it. */
 int sandbox_has_landlock(void);
 /* Its part of sandbox_own(). */

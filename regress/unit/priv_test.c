@@ -75,6 +75,11 @@ sandbox_landlock(int keep_exec)
 	return 1;
 }
 
+void
+sandbox_landlock_grant(int fd)
+{
+}
+
 unsigned int
 sandbox_own(void)
 {

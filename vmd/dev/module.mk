@@ -31,6 +31,11 @@ stream_test_SRCS = vmd/dev/stream.c
 
 FUZZ += stream
 stream_FUZZ_SRCS = vmd/dev/stream.c
+# Over an engine of its own.
+UNIT += vioblk_order_test
+vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
+	$(DISK_SRCS) $(IMAGE_SRCS) $(VIRTIO_SRCS) $(UTIL_SRCS)
+vioblk_order_test_LIBS = -lz -lzstd -lbsd
 
 UNIT += spin_test
 spin_test_SRCS = vmd/dev/spin.c

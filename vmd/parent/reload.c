@@ -39,7 +39,10 @@ static void
 mention(void *arg, int warning, const char *file, uint32_t line,
     const char *text)
 {
-	log_warnx("%s:%u: warning: %s", file, line, text);
+	if (warning == CONF_NOTE)
+		log_info("%s:%u: %s", file, line, text);
+	else
+		log_warnx("%s:%u: warning: %s", file, line, text);
 }
 
 static int
@@ -269,7 +272,9 @@ static int
 has_settings(const struct conf *c)
 {
 	return c->socket_given || c->parallel != 0 || c->local_given ||
-	    c->local_inet6 || c->firmware != NULL || c->agentx;
+	    c->local_inet6 || c->local_nat || c->ndns4 > 0 || c->ndns6 > 0 ||
+	    c->nntp4 > 0 || c->domain != NULL || c->firmware != NULL ||
+	    c->agentx;
 }
 
 /* As a reload, but only what is new; the settings in use stay. */

@@ -33,6 +33,20 @@ guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
 	return NULL;
 }
 
+int
+pidfd_watch(struct event *ev, struct event_base *base, int pidfd)
+{
+	if (event_pending(ev, EV_READ, NULL))
+		return 0;
+	if (event_assign(ev, base, pidfd, EV_READ | EV_PERSIST,
+		event_get_callback(ev), event_get_callback_arg(ev)) == -1 ||
+	    event_add(ev, NULL) == -1) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
 void
 guest_kill(struct guest *g, const char *why, enum vmerr e)
 {
@@ -40,6 +54,8 @@ guest_kill(struct guest *g, const char *why, enum vmerr e)
 		g->killed = why;
 		g->why = e;
 	}
+	if (!g->over)
+		pidfd_watch(g->ended, g->m->base, g->pidfd);
 	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -325,12 +341,26 @@ guest_device_failed(struct peer *p, struct msg *m)
 	if (dev_id_get(&m->body, &id) == -1)
 		return -1;
 	if (wire_end(&m->body) == -1 ||
-	    (d = device_find(g, id.kind, id.idx)) == NULL) {
+	    (d = device_find(g, id.kind, id.idx)) == NULL || id.run > d->run) {
 		dev_id_fini(&id);
 		return -1;
 	}
-	device_failed(d, "the vm process gave it up");
+	/* Not if it speaks of one that has died meanwhile. */
+	if (id.run == d->run)
+		device_failed(d, "the vm process gave it up");
 	dev_id_fini(&id);
+	return 0;
+}
+
+/* It ends its devices: their ends are in order from now on. */
+static int
+guest_leaves(struct peer *p, struct msg *m)
+{
+	struct guest *g = peer_arg(p);
+
+	if (!g->up || g->leaving)
+		return -1;
+	g->leaving = 1;
 	return 0;
 }
 
@@ -351,6 +381,7 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_CTL_LOG,			ROLE_VM, peer_log },
 	{ IMSG_CTL_READY,		ROLE_VM, guest_ready },
 	{ IMSG_VMDOP_START_VM_RESPONSE,	ROLE_VM, guest_start_response },
+	{ IMSG_VMDOP_VM_ENDING,		ROLE_VM, guest_leaves },
 	{ IMSG_VMDOP_VM_EXIT,		ROLE_VM, guest_exit },
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
