@@ -49,7 +49,7 @@ guest-payloads: $(GUEST_PAYLOADS:%=$(B)/guest/%.elf)
 
 .PHONY: guest-payloads
 
-VMRUN_SRCS = $(sort regress/guest/vmrun.c proc/peer.c proc/spawn.c \
+VMRUN_SRCS = $(sort regress/guest/vmrun.c regress/guest/vmrun_net.c proc/peer.c proc/spawn.c \
 	$(IMSG_SRCS) $(PROTO_SRCS) $(UTIL_SRCS))
 
 $(B)/regress/vmrun: $(VMRUN_SRCS:%.c=$(B)/obj/%.o)

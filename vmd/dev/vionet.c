@@ -37,6 +37,7 @@ void
 net_set_active(struct net *n, unsigned int pairs)
 {
 	n->active = pairs;
+	net_rx_fewer(n);
 	n->d->page->state[NET_STATE_PAIRS] = pairs;
 }
 
@@ -173,9 +174,7 @@ vionet_activate(struct dev *d)
 
 	n->features = d->features;
 	n->soft = (n->offered & ~n->features & soft) != 0;
-	n->held = 0;
-	n->big = 0;
-	n->nanswers = 0;
+	net_rx_forget(n);
 	if (!d->resumed)
 		drain(n);
 	net_set_active(n,

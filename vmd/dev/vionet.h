@@ -62,7 +62,7 @@ struct net_pair {
 
 /*
  * Chains taken off a receive queue for the frames of one round; what is left
- * of them goes back at its end.
+ * of them goes back at its end, unless a frame waits for more.
  */
 struct net_chain {
 	uint16_t head;
@@ -97,6 +97,7 @@ struct net {
 	unsigned int big;  /* so many frames more are expected to be big */
 	uint32_t small;	   /* bytes of a frame that is not, and its header */
 	unsigned int turn; /* the pair that is asked for frames next */
+	int stuck;	   /* a frame waits for more chains: keep the window */
 	uint32_t held;	   /* bytes of a frame in buf that found no buffers */
 	struct net_frame answers[NET_ANSWERS];
 	unsigned int answer, nanswers;
@@ -120,6 +121,10 @@ int net_tx(struct net *n, struct dev_vq *q);
 
 /* vionet_rx.c: as dev_ops.queue(). */
 int net_rx(struct net *n, struct dev_vq *q);
+/* The frame that waits, if any, may wait for a queue that is not active. */
+void net_rx_fewer(struct net *n);
+/* The driver that all was meant for is gone. */
+void net_rx_forget(struct net *n);
 /* Is there a frame for queue `q'? */
 int net_rx_waits(const struct net *n, const struct dev_vq *q);
 /* One frame, all there is, with a header; 0 if there is no room for it. */

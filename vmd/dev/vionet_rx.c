@@ -5,7 +5,9 @@
  * Frames are read straight into the guest's buffers where nobody has to look
  * at them first.  How long a frame is turns out only then, so that there is
  * always room of our own behind the buffers; bulk traffic is expected to go
- * on, and given more of them.  Without buffers frames stay in the tap.
+ * on, and given more of them.  Without buffers frames stay in the tap; one
+ * for which there are too few keeps those it has and waits for more, and the
+ * other queues wait for it.
  */
 #include <errno.h>
 #include <string.h>
@@ -168,8 +170,10 @@ deliver(struct net *n, const uint8_t *p, uint32_t len, uint32_t have)
 	if (window_want(n, len) == -1)
 		return -1;
 	if (w->len < len) {
-		if (!hopeless(n))
+		if (!hopeless(n)) {
+			n->stuck = 1;
 			return 0;
+		}
 		drop(n);
 		return 1;
 	}
@@ -192,6 +196,7 @@ piece(void *arg, const uint8_t *p, size_t len)
 
 	if ((ps->rc = deliver(ps->n, p, (uint32_t)len, 0)) == 0)
 		drop(ps->n);
+	ps->n->stuck = 0;
 	return ps->rc == 1 ? 0 : -1;
 }
 
@@ -387,13 +392,32 @@ net_rx(struct net *n, struct dev_vq *q)
 	unsigned int i;
 	int rc = 1;
 
-	if (q->n / 2 >= n->active)
+	if (q->n / 2 >= n->active || (n->stuck && n->window.q != q))
 		return 0;
-	window_begin(&n->window, q);
+	if (!n->stuck)
+		window_begin(&n->window, q);
+	n->stuck = 0;
 	for (i = 0; i < ROUND && rc == 1; i++)
 		rc = next(n, q);
-	window_end(&n->window);
+	if (!n->stuck)
+		window_end(&n->window);
 	return rc == -1 ? -1 : 0;
+}
+
+void
+net_rx_fewer(struct net *n)
+{
+	if (!n->stuck || n->window.q->n / 2 < n->active)
+		return;
+	window_end(&n->window);
+	n->stuck = 0;
+}
+
+void
+net_rx_forget(struct net *n)
+{
+	n->held = n->big = n->nanswers = 0;
+	n->stuck = 0;
 }
 
 int
@@ -401,7 +425,7 @@ net_rx_waits(const struct net *n, const struct dev_vq *q)
 {
 	unsigned int i;
 
-	if (q->n / 2 >= n->active)
+	if (q->n / 2 >= n->active || (n->stuck && n->window.q != q))
 		return 0;
 	if (n->nanswers > 0 || n->held > 0)
 		return 1;
