@@ -8,6 +8,7 @@ GUEST_PAYLOADS = \
 	diskbench \
 	emul \
 	hello \
+	net \
 	pci \
 	reset \
 	rtc \
@@ -31,6 +32,9 @@ GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
 # With ap_main().
 $(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
 $(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
+
+$(B)/guest/net.elf: GUEST_LIB += $(B)/guest/lib/net.o
+$(B)/guest/net.elf: $(B)/guest/lib/net.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
 	@mkdir -p $(@D)
@@ -61,6 +65,7 @@ GUEST_TESTS += \
 	regress/guest/boot.sh \
 	regress/guest/console.sh \
 	regress/guest/emul.sh \
+	regress/guest/net.sh \
 	regress/guest/pause.sh \
 	regress/guest/pci.sh \
 	regress/guest/reset.sh \

@@ -20,10 +20,12 @@
 #define VLAN  4	   /* bytes of a tag */
 #define DRAIN 4096 /* frames; a tap's queue is a quarter of that */
 
+/* It comes after the pairs that the driver knows of. */
 static int
 is_ctrl(const struct net *n, const struct dev_vq *q)
 {
-	return q->n == 2 * n->npairs;
+	return q->n ==
+	    2 * (n->features & NET_F(VIRTIO_NET_F_MQ) ? n->npairs : 1);
 }
 
 void

@@ -54,8 +54,8 @@ answer(struct net *n, const struct vq_chain *c, const struct packet *p)
 	len = net_answer(n->conf, frame, p->len, how, seconds(), &n->lease,
 	    reply, sizeof(reply));
 	n->d->page->stats[DEVS_LEASE] = n->lease.until;
-	if (len > 0)
-		net_rx_answer(n, reply, (size_t)len);
+	if (len > 0 && net_rx_answer(n, reply, (size_t)len))
+		dev_work(n->d, &n->d->queues[0]);
 	return len != 0;
 }
 

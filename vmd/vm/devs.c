@@ -277,10 +277,8 @@ add_all(struct devs *ds, const struct vm_spec *spec)
 	for (i = 0; i < spec->ndisks; i++)
 		if (add(ds, DEV_VIOBLK, i, nq, BLK_QUEUE_MAX) == -1)
 			return -1;
-	/* Those that the parent made; it refuses what it cannot. */
 	for (i = 0; i < spec->nnics; i++)
-		if (spec->nics[i].net.pairs != 0 &&
-		    add(ds, DEV_VIONET, i, 2 * spec->nics[i].net.pairs + 1,
+		if (add(ds, DEV_VIONET, i, 2 * spec->nics[i].net.pairs + 1,
 			NET_QUEUE_MAX) == -1)
 			return -1;
 	if (spec->cdrom != NULL)

@@ -344,8 +344,7 @@ devices_new(struct guest *g, const struct vm_spec *spec, struct fdlist *fds)
 		if (new_disk(g, spec, i, fds) == -1)
 			return -1;
 	for (i = 0; i < spec->nnics; i++)
-		if (spec->nics[i].net.pairs != 0 &&
-		    new_nic(g, &spec->nics[i], i, fds) == -1)
+		if (new_nic(g, &spec->nics[i], i, fds) == -1)
 			return -1;
 	if (spec->cdrom == NULL)
 		return 0;
