@@ -142,13 +142,13 @@ static const struct want wants[PROC_KIND_MAX] = {
 	},
 };
 
-#define WANT_DISK(name, last)                                                  \
+#define WANT_DEVICE(name, last, kind)                                          \
 	{                                                                      \
 		.filters = { last, name "_open", "vmm", "parent" },            \
 		.ids = IDS_SLOT, .bound = CAPS_VMM, .nnp = 1,                  \
 		.ns = NS_VMM | BIT(LOOK_PID), .empty_root = 1,                 \
-		.fds = FDS_LOOP | BIT(LOOK_FILE) | BIT(LOOK_RING),             \
-		.memory = 1, .own = OWN_BOTH,                                  \
+		.fds = FDS_LOOP | BIT(kind) | BIT(LOOK_RING), .memory = 1,     \
+		.own = OWN_BOTH,                                               \
 	}
 
 /* Devices, by the last part of their names; without a ring they need more. */
@@ -156,10 +156,12 @@ static const struct {
 	const char *name;
 	struct want ring, sync;
 } devices[] = {
-	{ "vioblk", WANT_DISK("vioblk", "vioblk"),
-	    WANT_DISK("vioblk", "vioblk_sync") },
-	{ "vioscsi", WANT_DISK("vioscsi", "vioscsi"),
-	    WANT_DISK("vioscsi", "vioscsi_sync") },
+	{ "vioblk", WANT_DEVICE("vioblk", "vioblk", LOOK_FILE),
+	    WANT_DEVICE("vioblk", "vioblk_sync", LOOK_FILE) },
+	{ "vionet", WANT_DEVICE("vionet", "vionet", LOOK_TUN),
+	    WANT_DEVICE("vionet", "vionet_sync", LOOK_TUN) },
+	{ "vioscsi", WANT_DEVICE("vioscsi", "vioscsi", LOOK_FILE),
+	    WANT_DEVICE("vioscsi", "vioscsi_sync", LOOK_FILE) },
 };
 
 /* NULL: a device that we do not know. */

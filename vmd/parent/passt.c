@@ -160,6 +160,7 @@ ready(struct passt *s)
 	}
 	log_debug("%s: ready, uid %u", s->name, s->uid);
 	s->state = PT_RUNNING;
+	s->why[0] = '\0';
 	s->done(v, s->idx, NULL);
 }
 
@@ -246,10 +247,10 @@ next(struct parent *p, const char *name)
 static void
 how_it_ended(const struct passt *s, int status, char *buf, size_t len)
 {
-	if (s->why[0] != '\0')
-		snprintf(buf, len, "%s", s->why);
-	else if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status))
 		snprintf(buf, len, "killed by signal %d", WTERMSIG(status));
+	else if (s->why[0] != '\0')
+		snprintf(buf, len, "%s", s->why);
 	else
 		snprintf(buf, len, "exited with status %d",
 		    WEXITSTATUS(status));
