@@ -50,6 +50,14 @@ void sandbox_ids_file(int fd);
 int sandbox_slot_claim(uid_t *id);
 void sandbox_slot_release(uid_t id);
 
+/*
+ * Claim a slot for a process that is in no user namespace of vmm's, in the
+ * root parent: `*id' is its first user and group id.  Returns a descriptor
+ * (close-on-exec); the slot is free when it is closed.  -1 with errno EAGAIN:
+ * all are taken.
+ */
+int sandbox_slot_outside(uid_t *id);
+
 /* --- vmm: made by the root parent ------------------------------------- */
 
 /*

@@ -3,4 +3,5 @@ HOST_TESTS += \
 	regress/daemon/cdrom.py \
 	regress/daemon/daemon.py \
 	regress/daemon/devstats.py \
-	regress/daemon/disk.py
+	regress/daemon/disk.py \
+	regress/daemon/user.py

@@ -28,6 +28,8 @@ PARENT_SRCS = \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
 	vmd/parent/parent.c \
+	vmd/parent/passt.c \
+	vmd/parent/passt_args.c \
 	vmd/parent/pause.c \
 	vmd/parent/perm.c \
 	vmd/parent/pty.c \
@@ -99,6 +101,18 @@ disks_chain_test_LIBS = -lbsd -levent_core
 UNIT += opener_fuse_test
 opener_fuse_test_SRCS = $(opener_proc_test_SRCS) $(SANDBOX_SRCS)
 opener_fuse_test_LIBS = -lbsd -levent_core
+
+UNIT += passt_real_test passt_test
+passt_test_SRCS = \
+	lib/sandbox/ids.c \
+	lib/sandbox/lock.c \
+	proc/spawn.c \
+	vmd/parent/passt.c \
+	vmd/parent/passt_args.c \
+	$(UTIL_SRCS)
+passt_test_LIBS = -lbsd -levent_core
+passt_real_test_SRCS = $(passt_test_SRCS)
+passt_real_test_LIBS = -lbsd -levent_core
 
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c

@@ -15,6 +15,7 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "vmd/parent/net_int.h"
+#include "vmd/parent/passt.h"
 
 static void next(struct vmnet *n);
 
@@ -45,10 +46,29 @@ orphaned(void *arg, const struct priv_result *r, int *fds, size_t nfds)
 		order_del(arg, r->ifname);
 }
 
+/*
+ * A stream of frames cannot be taken up where another guest has left it:
+ * passt starts afresh with each.
+ */
+static void
+end_passts(struct vm *v)
+{
+	uint32_t i;
+
+	passt_stop(v);
+	for (i = 0; i < v->run->nnics; i++)
+		if (v->run->nics[i].flags & NICF_USER)
+			v->net->nics[i].made = 0;
+}
+
 void
 vm_net_cancel(struct vm *v)
 {
-	if (v->net == NULL || v->net->order == NULL)
+	if (v->net == NULL)
+		return;
+	if (v->run != NULL)
+		end_passts(v);
+	if (v->net->order == NULL)
 		return;
 	order_redirect(v->net->order, orphaned, v->parent);
 	v->net->order = NULL;
@@ -182,6 +202,15 @@ answered(void *arg, const struct priv_result *r, int *fds, size_t nfds)
 }
 
 static void
+passt_up(struct vm *v, unsigned int idx, const char *why)
+{
+	if (why != NULL)
+		vm_net_failed(v, idx, VMERR_FAILED, why);
+	else
+		vm_net_made(v, idx);
+}
+
+static void
 make(struct vmnet *n)
 {
 	struct vm *v = n->vm;
@@ -192,6 +221,11 @@ make(struct vmnet *n)
 	if (nic_describe(v, n->at, c, why) == -1 ||
 	    net_port_taken(v, n->at, why) != NULL) {
 		vm_net_failed(v, n->at, VMERR_FAILED, why);
+		return;
+	}
+	if (v->run->nics[n->at].flags & NICF_USER) {
+		if (passt_start(v, n->at, passt_up) == -1)
+			vm_net_failed(v, n->at, VMERR_FAILED, strerror(errno));
 		return;
 	}
 	if (c->bridge != NULL)

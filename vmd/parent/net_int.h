@@ -95,7 +95,6 @@ struct netswitch *switch_find(struct parent *p, const char *ifname);
 struct vmnic {
 	int made;
 	struct priv_nic conf; /* as priv was told; ifname as it answered */
-	struct passt *passt;  /* user mode */
 };
 struct vmnet {
 	struct vm *vm;

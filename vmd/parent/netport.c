@@ -88,6 +88,9 @@ net_port_taken(const struct vm *v, uint32_t idx, char why[NET_WHY_LEN])
 			    proto(f), f->port, who, w->spec->name);
 			return why;
 		}
+		/* passt says so itself, and one of ours may be about to end. */
+		if (n->flags & NICF_USER)
+			continue;
 		if (in_use(f, AF_INET) || in_use(f, AF_INET6)) {
 			snprintf(why, NET_WHY_LEN,
 			    "forward %s %u: a program of this host has the "

@@ -179,6 +179,36 @@ flags_of(const struct conf *conf, uint32_t nic)
 	return nic & NICF_NAT || conf->local_nat ? f | PRIVF_NAT : f;
 }
 
+/*
+ * In user mode passt gives the addresses, and needs a MAC of its own: that of
+ * the host's interface is nobody's business.
+ */
+static void
+describe_user(struct vm *v, struct net_conf *c)
+{
+	const struct conf *conf = v->parent->conf;
+	struct resolvers r;
+
+	c->flags |= NETF_USER;
+	c->pairs = 1;
+	if (c->mtu == 0)
+		c->mtu = NET_DEFAULT_MTU;
+	memcpy(c->host_mac, c->mac, sizeof(c->host_mac));
+	c->host_mac[2] ^= 1;
+	set_names(v, c);
+	resolv_host(&r);
+	if (conf->ndns4 != 0 || conf->ndns6 != 0) {
+		r.n4 = conf->ndns4;
+		r.n6 = conf->ndns6;
+		memcpy(r.addr4, conf->dns4, sizeof(r.addr4));
+		memcpy(r.addr6, conf->dns6, sizeof(r.addr6));
+	}
+	c->ndns4 = r.n4;
+	c->ndns6 = r.n6;
+	memcpy(c->dns4, r.addr4, sizeof(c->dns4));
+	memcpy(c->dns6, r.addr6, sizeof(c->dns6));
+}
+
 /* The host's half. */
 static int
 describe_host(struct vm *v, uint32_t idx, struct priv_nic *n,
@@ -214,17 +244,17 @@ describe_guest(struct vm *v, uint32_t idx, uint32_t flags,
 	struct net_conf *c = &v->run->nics[idx].net;
 
 	memset(c, 0, sizeof(*c));
-	c->pairs = s->flags & NICF_USER ? 1 : nic_pairs(v->run);
+	c->pairs = nic_pairs(v->run);
 	c->lease = NET_LEASE;
 	c->mtu = s->mtu;
-	if (s->flags & NICF_USER)
-		c->flags |= NETF_USER;
 	if (flags & PRIVF_LOCKED)
 		c->flags |= NETF_LOCKED;
 	if (v->run->bootdev == BOOTDEV_NET && idx == 0)
 		c->flags |= NETF_BOOT;
 	if (macs_assign(v, idx, c->mac, why) == -1)
 		return -1;
+	if (s->flags & NICF_USER)
+		describe_user(v, c);
 	if (!(flags & PRIVF_LOCAL))
 		return 0;
 	c->flags |= NETF_LOCAL;

@@ -20,6 +20,7 @@
 #include "lib/util/log.h"
 #include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
+#include "vmd/parent/passt.h"
 
 /* clang-format off */
 static const struct msg_handler parent_msgs[] = {
@@ -174,6 +175,7 @@ parent_fini(struct parent *p)
 	while ((v = TAILQ_FIRST(&p->vms)) != NULL)
 		vm_free(v);
 	conns_clear(p);
+	passt_clear(p);
 	children_free(p);
 	net_fini(p);
 	procs_clear(p);

@@ -100,6 +100,7 @@ struct parent {
 	struct procs procs;
 	size_t nprocs;
 	LIST_HEAD(, helper) helpers; /* helper.c */
+	LIST_HEAD(, passt) passts;   /* passt.c */
 	struct child children[NCHILDREN];
 	struct statedir state;
 	struct ctlsock sock;
