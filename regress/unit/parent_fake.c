@@ -364,6 +364,19 @@ sandbox_ids_open(void)
 }
 
 int
+sandbox_nnp(void)
+{
+	return 0;
+}
+
+int
+sandbox_slot_outside(uid_t *id)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+int
 sandbox_vmm_map(pid_t pid, void *arg)
 {
 	return 0;

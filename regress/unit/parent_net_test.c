@@ -770,17 +770,15 @@ shutdown_waits(void **state)
 static void
 notes(void **state)
 {
-	char *const *list;
-	uint32_t n, i, there = 0;
-
 	priv_note = "the chain FORWARD drops";
+	assert_null(net_notes(&parent));
 	parent.conf->local_nat = 1;
 	configure();
 	expect(nseen - 1, IMSG_PRIV_CHECK, "");
-	list = net_notes(&parent, &n);
-	for (i = 0; i < n; i++)
-		there += strcmp(list[i], priv_note) == 0;
-	assert_int_equal(there, 1);
+	assert_non_null(strstr(net_notes(&parent), priv_note));
+	/* Once is enough. */
+	configure();
+	assert_int_equal(nseen, 0);
 }
 
 static void
