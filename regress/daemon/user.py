@@ -163,10 +163,11 @@ def online(vmd):
         assert got == b"hELLO\x0c\x00gUEST", got
         c.expect("waiting")
         os.kill(pid, signal.SIGKILL)
-        c.expect("link down")
+        c.expect("no link")
         c.out.wait_eof(30)
         text = c.out.text
     assert "FAIL" not in text and "end of tests" in text, text
+    assert "address 0xc0000202" in text and "router 0xc0000201" in text, text
     vmd.vmctl("wait", "online", status=None)
 
 

@@ -76,25 +76,28 @@ await(int (*match)(unsigned int len), unsigned int s)
 
 static unsigned int dhcp_type;
 
-static int
-is_dhcp(unsigned int len)
-{
-	return len >= UDP + 240 && net_get16(in + 12) == 0x800 &&
-	    in[23] == 17 && net_get16(in + 36) == 68 &&
-	    in[UDP + 242] == dhcp_type;
-}
-
-static uint32_t
-option4(unsigned int len, uint8_t code)
+/* An option of `n' bytes, or NULL. */
+static const uint8_t *
+option(unsigned int len, unsigned int code, unsigned int n)
 {
 	unsigned int i = UDP + 240;
 
-	while (i + 6 <= len && in[i] != 255) {
-		if (in[i] == code && in[i + 1] == 4)
-			return net_get32(in + i + 2);
+	while (i + 2 + n <= len && in[i] != 255) {
+		if (in[i] == code && in[i + 1] == n)
+			return in + i + 2;
 		i += in[i] == 0 ? 1 : 2u + in[i + 1];
 	}
-	return 0;
+	return NULL;
+}
+
+static int
+is_dhcp(unsigned int len)
+{
+	const uint8_t *t;
+
+	return len >= UDP + 240 && net_get16(in + 12) == 0x800 &&
+	    in[23] == 17 && net_get16(in + 36) == 68 &&
+	    (t = option(len, 53, 1)) != NULL && *t == dhcp_type;
 }
 
 static int
@@ -102,6 +105,7 @@ dhcp(unsigned int type, unsigned int answer)
 {
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	uint8_t *u = out + 34, *p = out + UDP, *o = p + 240;
+	const uint8_t *r;
 	unsigned int len;
 
 	ethernet(all, 0x800);
@@ -129,7 +133,8 @@ dhcp(unsigned int type, unsigned int answer)
 	    (len = await(is_dhcp, 3)) == 0)
 		return 0;
 	me = net_get32(in + UDP + 16);
-	router = option4(len, 3);
+	if ((r = option(len, 3, 4)) != NULL)
+		router = net_get32(r);
 	return me != 0 && router != 0;
 }
 
@@ -243,6 +248,8 @@ serve(void)
 static void
 all(void)
 {
+	unsigned int i;
+
 	check(net_find(&nic, 0), "interface");
 	check(nic.pairs == 1, "one pair of queues");
 	check((virtio_offered(&nic.dev) &
@@ -259,11 +266,10 @@ all(void)
 	say_hex("router", router);
 	check(arp(), "router");
 	serve();
-	/* Until passt is gone, if it ever goes. */
 	put("waiting\n");
-	while (load16(nic.dev.config + 6) == 1)
-		user_idle();
-	put("link down\n");
+	for (i = 0; i < LONG * 100 && load16(nic.dev.config + 6) == 1; i++)
+		pm_wait_us(10000);
+	check(load16(nic.dev.config + 6) == 0, "no link");
 	put("end of tests\n");
 	user_off();
 }
