@@ -36,6 +36,12 @@ vm "two" {
 	interface { user }
 	interface { user forward 2223 to 22 }
 }
+vm "again" {
+	disable
+	memory 64M
+	boot "%(b)s/guest/reset.elf"
+	interface { user forward 2225 to 22 }
+}
 vm "online" {
 	disable
 	memory 64M
@@ -152,6 +158,9 @@ def online(vmd):
     (pid, _), = passts(vmd).items()
     with vmd.console("online") as c:
         c.expect("listening")
+        # What takes its place goes on with the same stream.
+        os.kill(vmd.pids()["vm/online/vionet0"][0], signal.SIGKILL)
+        vmd.log.expect("vm/online/vionet0: started again")
         with socket.create_connection(("127.0.0.1", 2224), 20) as s:
             s.sendall(b"Hello, Guest")
             got = b""
