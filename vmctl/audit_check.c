@@ -36,6 +36,7 @@ struct want {
 	int nnp;
 	unsigned int ns; /* not the parent's; bits by enum look_ns */
 	int empty_root;
+	int tun;	  /* is all that may be in it */
 	unsigned int fds; /* kinds that it may have; bits by enum look_fd */
 	int memory;	  /* may it have guest memory mapped */
 	unsigned int own; /* SB_OWN_* that it must report */
@@ -82,7 +83,9 @@ static const struct want wants[PROC_KIND_MAX] = {
 		.nnp = 1,
 		.ns = BIT(LOOK_MNT) | BIT(LOOK_PID),
 		.empty_root = 1,
-		.fds = FDS_LOOP | BIT(LOOK_TUN),
+		.tun = 1,
+		/* The directory is /proc/sys/net. */
+		.fds = FDS_LOOP | BIT(LOOK_TUN) | BIT(LOOK_DIR),
 		.own = OWN_BOTH,
 	},
 	[PROC_VMM] = {
@@ -430,13 +433,17 @@ static void
 check_root(const struct subject *s, const struct want *w, struct finding *f)
 {
 	const struct look *l = &s->look;
+	int empty = l->root_empty || (w->tun && l->root_tun);
 
-	add(f->value, "%s, %s%s", l->root_empty ? "empty" : "not empty",
+	add(f->value, "%s, %s%s",
+	    l->root_empty   ? "empty" :
+		l->root_tun ? "/dev/net/tun alone" :
+			      "not empty",
 	    l->root_rdonly ? "read-only" : "writable",
 	    l->root_same ? ", as the host's" : "");
-	add(f->wanted, "empty, read-only");
-	f->ok = !w->empty_root ||
-	    (l->root_empty && l->root_rdonly && !l->root_same);
+	add(f->wanted, "%s, read-only",
+	    w->tun ? "/dev/net/tun alone" : "empty");
+	f->ok = !w->empty_root || (empty && l->root_rdonly && !l->root_same);
 }
 
 static void

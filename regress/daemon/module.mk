@@ -4,4 +4,5 @@ HOST_TESTS += \
 	regress/daemon/daemon.py \
 	regress/daemon/devstats.py \
 	regress/daemon/disk.py \
+	regress/daemon/net.py \
 	regress/daemon/user.py

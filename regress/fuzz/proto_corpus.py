@@ -118,7 +118,9 @@ SEEDS = {
         "devices": b"\7" + DEVICES,
         "devices-net": b"\7" + NICS,
         "log": b"\3" + u32(4) + text("something happened"),
-        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
+        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM", None),
+        "host-net": b"\4" + text("API=12\n") + u32(1) +
+                    text("ok", "KVM", "br_netfilter is loaded\n"),
         "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
                  u32(1) + text(None),
         "image-raw": b"\5" + u32(1) + u64(4096) + text(None) + u32(0) +

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <bsd/string.h>
 
 #include "lib/proto/msg.h"
 #include "lib/proto/vminfo.h"
@@ -31,6 +32,7 @@
 
 int rig_real;
 struct rig_answer rig;
+char rig_log[4096];
 
 static struct {
 	pid_t pid;
@@ -183,6 +185,8 @@ hear(void)
 		assert_int_equal(ibuf_skip(m.buf, MSG_HDR_LEN), 0);
 		assert_int_equal(log_line_get(m.buf, &l), 0);
 		printf("# priv: %s\n", l.text);
+		strlcat(rig_log, l.text, sizeof(rig_log));
+		strlcat(rig_log, "\n", sizeof(rig_log));
 		log_line_fini(&l);
 		imsg_free(&m);
 	}

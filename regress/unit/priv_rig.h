@@ -43,6 +43,7 @@ struct rig_answer {
 	size_t nfds;
 };
 extern struct rig_answer rig;
+extern char rig_log[4096]; /* what priv has logged, one line after another */
 /* Each is VMERR_OK, or what the answer said. */
 enum vmerr rig_ask(uint32_t type, struct ibuf *body);
 enum vmerr rig_init(const char *tag, uint32_t forwarding);

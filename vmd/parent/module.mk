@@ -163,3 +163,7 @@ parent_vms_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 UNIT += limit_test
 limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
 limit_test_LIBS = -lbsd
+
+UNIT += parent_net_test
+parent_net_test_SRCS = $(PARENT_TEST_SRCS)
+parent_net_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)

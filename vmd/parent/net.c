@@ -102,6 +102,8 @@ vm_net_end(struct vm *v)
 			order_del(p, n->nics[i].conf.ifname);
 		priv_nic_fini(&n->nics[i].conf);
 	}
+	for (i = 0; v->run != NULL && i < v->run->nnics; i++)
+		memset(&v->run->nics[i].net, 0, sizeof(v->run->nics[i].net));
 	v->net = NULL;
 	free(n);
 	hosts_update(p);

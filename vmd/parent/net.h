@@ -42,7 +42,7 @@ void net_configure(struct parent *p);
 int net_shutdown(struct parent *p);
 /* Of MACs as of ids: `reset vms'. */
 void net_forget(struct parent *p);
-/* Sentences about this host, for host_info; `*n' of them. */
-char *const *net_notes(const struct parent *p, uint32_t *n);
+/* What may keep guests offline, as of host_info; NULL: not looked yet. */
+char *net_notes(struct parent *p);
 
 #endif

@@ -13,8 +13,7 @@
  * Inside the network part of the parent.
  */
 
-#define NET_WHY_LEN	  1024
-#define NET_MAX_HOSTNOTES (PRIV_MAX_NOTES + 1)
+#define NET_WHY_LEN 1024
 
 struct event;
 struct macs;
@@ -177,8 +176,7 @@ struct net {
 	struct priv_init told; /* tag NULL */
 	char *hosts;	       /* as the file is, or NULL */
 	int checked;
-	uint32_t nnotes;
-	char *notes[NET_MAX_HOSTNOTES];
+	char *notes; /* a line each; NULL: not known */
 };
 /* An answer came that says which forwarding priv turned on. */
 void net_forwarding(struct parent *p, uint32_t forwarding);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "vmd/parent/net_int.h"
 #include "vmd/parent/statefile.h"
@@ -140,13 +141,6 @@ net_setup(struct parent *p)
 	return -1;
 }
 
-static void
-drop_notes(struct net *n)
-{
-	while (n->nnotes > 0)
-		free(n->notes[--n->nnotes]);
-}
-
 void
 net_fini(struct parent *p)
 {
@@ -158,7 +152,7 @@ net_fini(struct parent *p)
 	switches_free(p);
 	macs_free(n->macs);
 	priv_init_fini(&n->told);
-	drop_notes(n);
+	free(n->notes);
 	free(n->machine);
 	free(n->hosts);
 	free(n);
@@ -173,22 +167,24 @@ net_forget(struct parent *p)
 
 /* --- what may keep a guest offline ---------------------------------------- */
 
-char *const *
-net_notes(const struct parent *p, uint32_t *n)
+char *
+net_notes(struct parent *p)
 {
-	*n = p->net->nnotes;
 	return p->net->notes;
 }
 
+/* One more line, if an answer has room for it. */
 static void
 add_note(struct net *n, const char *text)
 {
 	char *s;
 
-	if (n->nnotes == NET_MAX_HOSTNOTES || (s = strdup(text)) == NULL)
-		return;
-	n->notes[n->nnotes++] = s;
 	log_warnx("host: %s", text);
+	if (strlen(n->notes) + strlen(text) + 1 > WIRE_STR_MAX ||
+	    asprintf(&s, "%s%s\n", n->notes, text) == -1)
+		return;
+	free(n->notes);
+	n->notes = s;
 }
 
 struct wants {
@@ -252,9 +248,13 @@ checked(void *arg, const struct priv_result *r, int *fds, size_t nfds)
 		p->net->checked = 0;
 		return;
 	}
-	drop_notes(p->net);
-	if (r->err != VMERR_OK)
+	if (r->err != VMERR_OK) {
 		log_warnx("host not checked: %s", r->text);
+		return;
+	}
+	free(p->net->notes);
+	if ((p->net->notes = strdup("")) == NULL)
+		return;
 	for (i = 0; i < r->nnotes; i++)
 		add_note(p->net, r->notes[i]);
 	check_resolver(p);

@@ -275,6 +275,9 @@ nic_describe(struct vm *v, uint32_t idx, struct priv_nic *n,
 	if (describe_host(v, idx, n, why) == -1 ||
 	    describe_guest(v, idx, n->flags, why) == -1)
 		return -1;
+	/* For those who look at the run: `local nat' is for all. */
+	if (n->flags & PRIVF_NAT)
+		v->run->nics[idx].flags |= NICF_NAT;
 	memcpy(n->mac, c->mac, sizeof(n->mac));
 	n->host4 = c->host4;
 	n->guest4 = c->guest4;

@@ -62,7 +62,7 @@ resolv_read(const char *path, struct resolvers *r)
 	char line[512];
 	size_t total = 0;
 	FILE *f;
-	int fd, whole = 1;
+	int fd, begins = 1, ends;
 
 	memset(r, 0, sizeof(*r));
 	if ((fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) == -1)
@@ -73,12 +73,11 @@ resolv_read(const char *path, struct resolvers *r)
 	}
 	while (total < RESOLV_MAX && fgets(line, sizeof(line), f) != NULL) {
 		total += strlen(line) + 1;
+		ends = strchr(line, '\n') != NULL;
 		/* The rest of a line that is too long is none. */
-		if (whole && strchr(line, '\n') != NULL)
+		if (begins && (ends || feof(f)))
 			parse_line(r, line);
-		else if (whole && feof(f))
-			parse_line(r, line);
-		whole = strchr(line, '\n') != NULL || line[0] == '\0';
+		begins = ends;
 	}
 	fclose(f);
 }

@@ -28,3 +28,7 @@ priv_test_LIBS = -lbsd -levent_core $(PRIV_LIBS)
 UNIT += priv_net_test
 priv_net_test_SRCS = $(priv_test_SRCS) regress/unit/priv_rig.c
 priv_net_test_LIBS = $(priv_test_LIBS)
+
+UNIT += priv_bad_test
+priv_bad_test_SRCS = $(priv_net_test_SRCS)
+priv_bad_test_LIBS = $(priv_test_LIBS)

@@ -258,6 +258,7 @@ priv_main(const struct proc_args *a)
 	tap_grant();
 	sysctl_grant();
 	proc_confine("priv");
+	tap_granted();
 	event_base_dispatch(base);
 	return 1;
 }

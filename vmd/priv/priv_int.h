@@ -190,7 +190,8 @@ void sysctl_inherit(uint32_t forwarding);
 
 /* --- taps (tap.c) -------------------------------------------------------- */
 
-void tap_grant(void);
+void tap_grant(void); /* to Landlock */
+void tap_granted(void);
 /* `name' "" for the first free; it is written back.  0, or -1: priv_why(). */
 int tap_open(char name[IFNAMSIZ], int *fds, uint32_t n);
 
@@ -251,6 +252,17 @@ const struct sw *switch_by_name(const char *name);
 int sweep(void);
 void sweep_end(void);
 
+#define CHAIN_NAME_LEN 128
+
+struct chain { /* of the packet filter */
+	int family;
+	int forward; /* it sees what is forwarded, */
+	int drop;    /* and its policy is that */
+	char table[CHAIN_NAME_LEN];
+	char name[CHAIN_NAME_LEN];
+};
+/* 0, or -1 if the message is none about a chain. */
+int chain_parse(const struct nlmsghdr *nh, struct chain *c);
 /* check.c: sentences for the administrator; strings are the caller's. */
 void check_host(struct priv_result *r);
 

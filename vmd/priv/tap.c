@@ -29,6 +29,12 @@ tap_grant(void)
 		sandbox_landlock_grant(tun_dir);
 }
 
+void
+tap_granted(void)
+{
+	fd_close(&tun_dir);
+}
+
 static int
 open_queue(char name[IFNAMSIZ], int flags)
 {

@@ -88,7 +88,8 @@ vrf_get(uint32_t table)
 {
 	struct find f = { .table = table };
 
-	if (table == 0 || table > MAX_TABLE || (table >= RT_TABLE_COMPAT && table <= RT_TABLE_LOCAL))
+	if (table == 0 || table > MAX_TABLE ||
+	    (table >= RT_TABLE_COMPAT && table <= RT_TABLE_LOCAL))
 		return priv_failx(VMERR_INVALID,
 		    "rdomain %u: not a table for interfaces", table);
 	if (link_each(look, &f) == -1)
