@@ -29,6 +29,13 @@
 #define LINE_LEN 1024 /* the most a log_line carries */
 
 static struct peer *up; /* of this process: the log goes there */
+static void (*on_end)(void);
+
+void
+proc_on_end(void (*fn)(void))
+{
+	on_end = fn;
+}
 
 /* Before proc_up() lines are sent by hand, on the bare descriptor. */
 static void
@@ -116,6 +123,8 @@ proc_init(const struct proc_args *a)
 static void
 up_closed(struct peer *p, const char *why)
 {
+	if (on_end != NULL)
+		on_end();
 	if (why == NULL)
 		_exit(0);
 	/* What was said before, and why: by hand, the peer takes no more. */

@@ -47,6 +47,9 @@ void proc_confine(const char *filter);
  */
 void proc_ready(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Called when that channel ends, before the process does.  Once. */
+void proc_on_end(void (*fn)(void));
+
 /*
  * The channel to the process above as a peer, with the log sink on it;
  * answers nothing by itself.  When it ends the process exits 0.

@@ -78,6 +78,7 @@ struct look {
 	ino_t ns[LOOK_NNS];			/* 0: not readable */
 	int root_same;				/* as ours */
 	int root_empty;				/* nothing in it */
+	int root_tun;				/* nothing but dev/net/tun */
 	int root_rdonly;
 	unsigned int fds[LOOK_NFDS];
 	/* Guest memory that is mapped, each once. */

@@ -214,27 +214,47 @@ look_namespaces(struct look *l)
 	look_map(l);
 }
 
+/* How many there are in that directory, `name' not counted; -1: unknown. */
+static int
+count_others(const char *dir, const char *name)
+{
+	const struct dirent *e;
+	DIR *d;
+	int n = 0;
+
+	if ((d = opendir(dir)) == NULL)
+		return -1;
+	while ((e = readdir(d)) != NULL)
+		n += strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0 &&
+		    (name == NULL || strcmp(e->d_name, name) != 0);
+	closedir(d);
+	return n;
+}
+
 static void
 look_root(struct look *l)
 {
+	static const char *const tun[][2] = { { "", "dev" }, { "dev", "net" },
+		{ "dev/net", "tun" } };
 	char path[PATH_MAX];
 	struct stat ours, its;
 	struct statvfs fs;
-	const struct dirent *e;
-	DIR *d;
+	size_t i;
 
 	snprintf(path, sizeof(path), "/proc/%d/root/", (int)l->pid);
 	if (stat("/", &ours) == -1 || stat(path, &its) == -1)
 		return;
 	l->root_same = ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
 	l->root_rdonly = statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY);
-	if ((d = opendir(path)) == NULL)
-		return;
-	l->root_empty = 1;
-	while ((e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			l->root_empty = 0;
-	closedir(d);
+	l->root_empty = count_others(path, NULL) == 0;
+	l->root_tun = 1;
+	for (i = 0; i < sizeof(tun) / sizeof(tun[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/root/%s", (int)l->pid,
+		    tun[i][0]);
+		if (count_others(path, tun[i][1]) != 0)
+			l->root_tun = 0;
+	}
 }
 
 /* --- descriptors and memory -------------------------------------------- */

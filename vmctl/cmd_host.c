@@ -1,6 +1,7 @@
 /*
- * host: what KVM can do here.  The daemon knows most, as it has run a probe
- * guest; without one /dev/kvm is asked directly.
+ * host: what KVM can do here, and what may keep guests offline.  The daemon
+ * knows most, as it has run a probe guest; without one /dev/kvm is asked
+ * directly.
  */
 
 #include <errno.h>
@@ -52,21 +53,41 @@ caps_json(const char *caps)
 	return o;
 }
 
-/* `probe' is NULL when none was run. */
+/* Lines as an array. */
+static json_t *
+lines_json(const char *text)
+{
+	char *copy = text == NULL ? NULL : strdup(text), *rest = copy, *line;
+	json_t *j;
+
+	if (copy == NULL)
+		return json_null();
+	j = json_array();
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (line[0] != '\0')
+			json_array_append_new(j, json_text(line));
+	free(copy);
+	return j;
+}
+
+/* Only caps are known without the daemon. */
 static int
-print_host(const struct vmctl *ctl, const char *kind, const char *caps,
-    const char *probe, int probe_ok)
+print_host(const struct vmctl *ctl, const struct host_info *h)
 {
 	if (ctl->json)
-		return print_json(json_pack("{s:o,s:o,s:o,s:o}", "kind",
-		    json_text(kind), "probe", json_text(probe), "probe_ok",
-		    probe == NULL ? json_null() : json_boolean(probe_ok),
-		    "caps", caps_json(caps)));
-	if (kind != NULL)
-		print_lines(kind);
-	if (probe != NULL && (kind == NULL || strcmp(kind, probe) != 0))
-		print_lines(probe);
-	print_lines(caps);
+		return print_json(json_pack("{s:o,s:o,s:o,s:o,s:o}", "kind",
+		    json_text(h->kind), "probe", json_text(h->probe),
+		    "probe_ok",
+		    h->probe == NULL ? json_null() : json_boolean(h->probe_ok),
+		    "caps", caps_json(h->caps), "network", lines_json(h->net)));
+	if (h->kind != NULL)
+		print_lines(h->kind);
+	if (h->probe != NULL &&
+	    (h->kind == NULL || strcmp(h->kind, h->probe) != 0))
+		print_lines(h->probe);
+	if (h->net != NULL)
+		print_lines(h->net);
+	print_lines(h->caps);
 	return ST_DONE;
 }
 
@@ -74,19 +95,20 @@ print_host(const struct vmctl *ctl, const char *kind, const char *caps,
 static int
 local(struct vmctl *ctl)
 {
-	char why[256] = "", *caps;
+	struct host_info h = { 0 };
+	char why[256] = "";
 	int fd, rc;
 
 	if ((fd = open("/dev/kvm", O_RDWR | O_CLOEXEC)) == -1 ||
-	    (caps = vmm_host_caps(fd)) == NULL) {
+	    (h.caps = vmm_host_caps(fd)) == NULL) {
 		complain(ctl, NULL, "/dev/kvm: %s", strerror(errno));
 		fd_close(&fd);
 		return ST_FAILED;
 	}
 	rc = vmm_host_check(fd, why, sizeof(why));
 	fd_close(&fd);
-	print_host(ctl, NULL, caps, NULL, 0);
-	free(caps);
+	print_host(ctl, &h);
+	host_info_fini(&h);
 	if (rc == 0)
 		return ST_DONE;
 	complain(ctl, NULL, "%s", why);
@@ -112,8 +134,7 @@ answered(struct vmctl *ctl, struct answer *a)
 		if (wire_end(&a->body) == -1)
 			complain(ctl, NULL, "malformed answer");
 		else
-			rc = print_host(ctl, h.kind, h.caps, h.probe,
-			    h.probe_ok != 0);
+			rc = print_host(ctl, &h);
 		host_info_fini(&h);
 	}
 	return rc;

@@ -1,5 +1,6 @@
 /*
- * status and show: the table of VMs; show NAME: its devices as well.
+ * status and show: the table of VMs; show NAME: its devices and
+ * interfaces as well.
  */
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ print_list(const struct vmctl *ctl, const struct vm_list *l, int only_running)
 		if (!ctl->json) {
 			print_row(&l->vms[i]);
 			print_devices(&l->vms[i]);
+			print_nics(&l->vms[i]);
 		} else if (print_json(vm_json(&l->vms[i])) != ST_DONE)
 			rc = ST_FAILED;
 	}

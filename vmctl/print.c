@@ -201,6 +201,21 @@ table_field(const char *s)
 	return out;
 }
 
+const char *
+table_count(int known, uint64_t n, char buf[COUNT_LEN])
+{
+	if (!known)
+		return "-";
+	snprintf(buf, COUNT_LEN, "%llu", (unsigned long long)n);
+	return buf;
+}
+
+const char *
+table_bytes(int known, uint64_t n, char buf[SCALED_LEN])
+{
+	return known ? scaled_fmt(buf, n) : "-";
+}
+
 /* The table has no word for a process that is not up yet. */
 static const char *
 state_word(uint32_t state)
@@ -237,7 +252,7 @@ print_row(const struct vm_info *i)
 	free(owner);
 }
 
-static json_t *
+json_t *
 number_or_null(int there, uint64_t v)
 {
 	return there ? json_integer((json_int_t)v) : json_null();
@@ -275,6 +290,7 @@ vm_json(const struct vm_info *i)
 	json_object_set_new(j, "line",
 	    number_or_null(s->file != NULL, s->line));
 	json_object_set_new(j, "devices", devices_json(i));
+	json_object_set_new(j, "interfaces", nics_json(i));
 	free(owner);
 	return j;
 }

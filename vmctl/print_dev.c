@@ -10,6 +10,8 @@
 #include "lib/util/scaled.h"
 #include "vmctl/vmctl.h"
 
+#define DISK_COUNTERS (DEVS_ERRORS + 1)
+
 /* A device, from both. */
 struct view {
 	char name[16];
@@ -50,15 +52,9 @@ look(const struct vm_spec *s, const struct dev_stats *d, struct view *v)
 }
 
 static json_t *
-number(int known, uint64_t n)
-{
-	return known ? json_integer((json_int_t)n) : json_null();
-}
-
-static json_t *
 device_json(const struct vm_spec *s, const struct dev_stats *d)
 {
-	static const char *const names[DEVS_COUNTERS] = {
+	static const char *const names[DISK_COUNTERS] = {
 		[DEVS_READS] = "reads",
 		[DEVS_WRITES] = "writes",
 		[DEVS_READ_BYTES] = "read_bytes",
@@ -80,13 +76,15 @@ device_json(const struct vm_spec *s, const struct dev_stats *d)
 	json_object_set_new(j, "format", json_text(v.format));
 	json_object_set_new(j, "read_only", json_boolean(v.readonly));
 	json_object_set_new(j, "serial", json_text(v.serial));
-	json_object_set_new(j, "layers", number(v.layers != 0, v.layers));
-	json_object_set_new(j, "size", number(d->size != 0, d->size));
+	json_object_set_new(j, "layers",
+	    number_or_null(v.layers != 0, v.layers));
+	json_object_set_new(j, "size", number_or_null(d->size != 0, d->size));
 	json_object_set_new(j, "state", json_text(state));
-	json_object_set_new(j, "replaced", number(state != NULL, d->replaced));
-	for (i = 0; i < DEVS_COUNTERS; i++)
+	json_object_set_new(j, "replaced",
+	    number_or_null(state != NULL, d->replaced));
+	for (i = 0; i < DISK_COUNTERS; i++)
 		json_object_set_new(j, names[i],
-		    number(d->counted != 0, d->counts[i]));
+		    number_or_null(d->counted != 0, d->counts[i]));
 	return j;
 }
 
@@ -107,42 +105,26 @@ devices_json(const struct vm_info *i)
 
 /* --- the table ------------------------------------------------------------ */
 
-static const char *
-count(int known, uint64_t n, char *buf, size_t len)
-{
-	if (!known)
-		return "-";
-	snprintf(buf, len, "%llu", (unsigned long long)n);
-	return buf;
-}
-
-static const char *
-bytes(int known, uint64_t n, char buf[SCALED_LEN])
-{
-	return known ? scaled_fmt(buf, n) : "-";
-}
-
 static void
 print_counts(const struct dev_stats *d)
 {
 	const uint64_t *c = d->counts;
-	char b[4][24], s[2][SCALED_LEN];
+	char b[4][COUNT_LEN], s[2][SCALED_LEN];
 	int k = d->counted != 0;
 
-	printf(" %9s %9s %7s %7s %7s %6s",
-	    count(k, c[DEVS_READS], b[0], sizeof(b[0])),
-	    count(k, c[DEVS_WRITES], b[1], sizeof(b[1])),
-	    bytes(k, c[DEVS_READ_BYTES], s[0]),
-	    bytes(k, c[DEVS_WRITE_BYTES], s[1]),
-	    count(k, c[DEVS_FLUSHES], b[2], sizeof(b[2])),
-	    count(k, c[DEVS_ERRORS], b[3], sizeof(b[3])));
+	printf(" %9s %9s %7s %7s %7s %6s", table_count(k, c[DEVS_READS], b[0]),
+	    table_count(k, c[DEVS_WRITES], b[1]),
+	    table_bytes(k, c[DEVS_READ_BYTES], s[0]),
+	    table_bytes(k, c[DEVS_WRITE_BYTES], s[1]),
+	    table_count(k, c[DEVS_FLUSHES], b[2]),
+	    table_count(k, c[DEVS_ERRORS], b[3]));
 }
 
 static void
 print_device(const struct vm_spec *s, const struct dev_stats *d)
 {
 	const char *state = dev_state_text((enum dev_state)d->state);
-	char b[2][24], size[SCALED_LEN];
+	char b[2][COUNT_LEN], size[SCALED_LEN];
 	char *serial, *path;
 	struct view v;
 
@@ -152,10 +134,10 @@ print_device(const struct vm_spec *s, const struct dev_stats *d)
 	path = table_field(v.path);
 	printf("%-9s %7s %8s %7s %6s %6s %4s", v.name,
 	    state == NULL ? "-" : state,
-	    count(state != NULL, d->replaced, b[0], sizeof(b[0])),
-	    bytes(d->size != 0, d->size, size),
+	    table_count(state != NULL, d->replaced, b[0]),
+	    table_bytes(d->size != 0, d->size, size),
 	    v.format == NULL ? "-" : v.format,
-	    count(v.layers != 0, v.layers, b[1], sizeof(b[1])),
+	    table_count(v.layers != 0, v.layers, b[1]),
 	    v.readonly ? "ro" : "rw");
 	print_counts(d);
 	printf(" %s %s\n", serial, path);
@@ -168,7 +150,7 @@ print_devices(const struct vm_info *i)
 {
 	uint32_t n;
 
-	if (!i->has_devs || i->devs.n == 0)
+	if (!i->has_devs || (i->spec->ndisks == 0 && i->spec->cdrom == NULL))
 		return;
 	printf("\n%-9s %7s %8s %7s %6s %6s %4s %9s %9s %7s %7s %7s %6s %s %s\n",
 	    "DEVICE", "STATE", "REPLACED", "SIZE", "FORMAT", "LAYERS", "MODE",

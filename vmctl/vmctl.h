@@ -9,6 +9,7 @@
 #include "lib/proto/vmerr.h"
 #include "lib/proto/vminfo.h"
 #include "lib/util/fdlist.h"
+#include "lib/util/scaled.h"
 
 /*
  * vmctl: the control program of vmd.  One connection, one request at a time,
@@ -166,6 +167,11 @@ void print_row(const struct vm_info *i);
 json_t *vm_json(const struct vm_info *i);
 /* A field of a table: encoded, never empty or with a blank; freed by you. */
 char *table_field(const char *s);
+/* ... a number, or a size: "-" if it is not known. */
+#define COUNT_LEN 24
+const char *table_count(int known, uint64_t n, char buf[COUNT_LEN]);
+const char *table_bytes(int known, uint64_t n, char buf[SCALED_LEN]);
+json_t *number_or_null(int known, uint64_t n);
 
 /* --- print_dev.c: the devices of a VM ---------------------------------- */
 
@@ -173,6 +179,11 @@ char *table_field(const char *s);
 void print_devices(const struct vm_info *i);
 /* An array, or null. */
 json_t *devices_json(const struct vm_info *i);
+
+/* --- print_nic.c: its interfaces, the same way ------------------------- */
+
+void print_nics(const struct vm_info *i);
+json_t *nics_json(const struct vm_info *i);
 
 /* --- console.c --------------------------------------------------------- */
 

@@ -114,7 +114,12 @@ static void
 complain(void *arg, int warning, const char *file, uint32_t line,
     const char *text)
 {
-	const char *kind = warning ? "warning: " : "";
+	const char *kind = "";
+
+	if (warning == CONF_WARNING)
+		kind = "warning: ";
+	else if (warning == CONF_NOTE)
+		kind = "note: ";
 
 	if (line != 0)
 		fprintf(stderr, "%s:%u: %s%s\n", file, line, kind, text);
@@ -207,6 +212,7 @@ main(int argc, char **argv)
 	if (o.args.exe == -1)
 		err(1, "/proc/self/exe");
 	o.args.guest_exe = open_guest_exe();
+	o.args.passt = VMD_PASST;
 	setproctitle("parent");
 	return parent_main(&o.args);
 }

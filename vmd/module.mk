@@ -16,7 +16,8 @@ VMD_SRCS = \
 	$(VMM_HOST_SRCS)
 
 VMD_OBJS = $(VMD_SRCS:%.c=$(B)/obj/%.o)
-VMD_LIBS = -levent_core -lbsd
+VMD_LIBS = -levent_core -lbsd -lmd
+VMD_LIBS = -levent_core -lbsd $(PRIV_LIBS)
 
 $(B)/vmd: $$(VMD_OBJS)
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(VMD_LIBS)

@@ -50,6 +50,7 @@ enum {
 	OPT_HOST = 12,
 	OPT_DOMAIN = 15,
 	OPT_MTU = 26,
+	OPT_BROADCAST = 28,
 	OPT_NTP = 42,
 	OPT_REQUESTED = 50,
 	OPT_LEASE = 51,
@@ -236,6 +237,8 @@ put_config(struct out *o, const struct net_conf *n, const struct request *r)
 		put_u32(o, OPT_DNS, n->host4);
 	if (wants(r, OPT_HOST) || (n->flags & NETF_BOOT) != 0)
 		put(o, OPT_HOST, n->host, strnlen(n->host, NET_NAME_MAX));
+	if (wants(r, OPT_BROADCAST)) /* RFC 3021, 3.3: no other on a /31 */
+		put_u32(o, OPT_BROADCAST, UINT32_MAX);
 	if (wants(r, OPT_MTU) && n->mtu != 0)
 		put(o, OPT_MTU, mtu, sizeof(mtu));
 	if (wants(r, OPT_DOMAIN))

@@ -15,7 +15,7 @@
  * without a lease; RELEASE and DECLINE end the lease.
  *
  * Options of the answer: 53, 54, 51, 58, 59, 61 as the RFCs demand; 1, 3
- * and 6 always; 12, 15, 26 and 42 if there is a value and the client asks
+ * and 6 always; 12, 15, 26, 28 and 42 if there is a value and the client asks
  * for it or does not say what it wants.  What does not fit into the size
  * that the client takes is left out, the last ones first.
  */

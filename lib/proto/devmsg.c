@@ -56,7 +56,8 @@ int
 dev_id_put(struct ibuf *b, const struct dev_id *d)
 {
 	if (wire_put_u32(b, d->kind) == -1 || wire_put_u32(b, d->idx) == -1 ||
-	    wire_put_u32(b, d->flags) == -1 || wire_put_str(b, d->text) == -1)
+	    wire_put_u32(b, d->flags) == -1 || wire_put_u32(b, d->run) == -1 ||
+	    wire_put_str(b, d->text) == -1)
 		return -1;
 	return 0;
 }
@@ -67,6 +68,7 @@ dev_id_get(struct ibuf *b, struct dev_id *d)
 	memset(d, 0, sizeof(*d));
 	if (wire_get_u32(b, &d->kind) == -1 || wire_get_u32(b, &d->idx) == -1 ||
 	    wire_get_u32(b, &d->flags) == -1 ||
+	    wire_get_u32(b, &d->run) == -1 ||
 	    wire_get_str(b, &d->text, TEXT_MAX) == -1 ||
 	    check_idx(d->kind, d->idx) == -1 ||
 	    at_most(d->flags, DEVF_REPLACED) == -1) {

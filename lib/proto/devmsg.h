@@ -34,6 +34,7 @@ struct dev_id {
 	uint32_t kind; /* enum dev_kind */
 	uint32_t idx;
 	uint32_t flags; /* DEVF_* */
+	uint32_t run;	/* of its processes, the how-manieth */
 	char *text;	/* DEVICE_FAILED: why; may be NULL */
 };
 int dev_id_put(struct ibuf *b, const struct dev_id *d);

@@ -22,6 +22,9 @@ devstat_test_SRCS = $(PROTO_TEST_SRCS)
 UNIT += imginfo_test
 imginfo_test_SRCS = $(PROTO_TEST_SRCS)
 
+UNIT += privmsg_test
+privmsg_test_SRCS = $(PROTO_TEST_SRCS)
+
 UNIT += vminfo_test
 vminfo_test_SRCS = $(PROTO_TEST_SRCS)
 
@@ -32,8 +35,9 @@ vmspec_test_LIBS = -Wl,--wrap=calloc,--wrap=malloc,--wrap=strdup
 UNIT += wire_test
 wire_test_SRCS = $(PROTO_TEST_SRCS)
 
-FUZZ += devmsg vminfo vmspec wire
+FUZZ += devmsg privmsg vminfo vmspec wire
 devmsg_FUZZ_SRCS = $(PROTO_TEST_SRCS)
+privmsg_FUZZ_SRCS = $(PROTO_TEST_SRCS)
 vminfo_FUZZ_SRCS = $(PROTO_TEST_SRCS)
 vmspec_FUZZ_SRCS = $(PROTO_TEST_SRCS)
 wire_FUZZ_SRCS = $(PROTO_TEST_SRCS)

@@ -35,7 +35,9 @@ priv_init_put(struct ibuf *b, const struct priv_init *i)
 	if (wire_put_str(b, i->tag) == -1 || wire_put_u32(b, i->prefix) == -1 ||
 	    wire_put_u32(b, i->mask) == -1)
 		return -1;
-	return ibuf_add(b, i->prefix6, sizeof(i->prefix6));
+	if (ibuf_add(b, i->prefix6, sizeof(i->prefix6)) == -1)
+		return -1;
+	return wire_put_u32(b, i->forwarding);
 }
 
 int
@@ -45,8 +47,9 @@ priv_init_get(struct ibuf *b, struct priv_init *i)
 	if (wire_get_str(b, &i->tag, PRIV_TAG_MAX) == 0 &&
 	    wire_get_u32(b, &i->prefix) == 0 &&
 	    wire_get_u32(b, &i->mask) == 0 &&
-	    ibuf_get(b, i->prefix6, sizeof(i->prefix6)) == 0) {
-		if (i->tag != NULL)
+	    ibuf_get(b, i->prefix6, sizeof(i->prefix6)) == 0 &&
+	    wire_get_u32(b, &i->forwarding) == 0) {
+		if (i->tag != NULL && (i->forwarding & ~PRIVFWD_ALL) == 0)
 			return 0;
 		bad();
 	}
@@ -210,6 +213,7 @@ priv_result_put(struct ibuf *b, const struct priv_result *r)
 	    ibuf_add(b, r->mac, sizeof(r->mac)) == -1 ||
 	    wire_put_u32(b, r->mtu) == -1 ||
 	    wire_put_u32(b, r->created) == -1 ||
+	    wire_put_u32(b, r->forwarding) == -1 ||
 	    wire_put_u32(b, r->nnotes) == -1)
 		return -1;
 	for (i = 0; i < r->nnotes; i++)
@@ -228,9 +232,11 @@ result_get(struct ibuf *b, struct priv_result *r)
 	    wire_get_str(b, &r->ifname, IFNAME_MAX) == -1 ||
 	    ibuf_get(b, r->mac, sizeof(r->mac)) == -1 ||
 	    wire_get_u32(b, &r->mtu) == -1 ||
-	    wire_get_u32(b, &r->created) == -1 || wire_get_u32(b, &n) == -1)
+	    wire_get_u32(b, &r->created) == -1 ||
+	    wire_get_u32(b, &r->forwarding) == -1 || wire_get_u32(b, &n) == -1)
 		return -1;
-	if (r->err >= VMERR_MAX || n > PRIV_MAX_NOTES)
+	if (r->err >= VMERR_MAX || r->forwarding & ~(uint32_t)PRIVFWD_ALL ||
+	    n > PRIV_MAX_NOTES)
 		return bad();
 	for (i = 0; i < n; i++, r->nnotes++) {
 		if (wire_get_str(b, &r->notes[i], PRIV_NOTE_MAX) == -1)

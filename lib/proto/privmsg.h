@@ -19,6 +19,11 @@
  *
  * A priv that starts while guests run is told of their interfaces and of
  * the switches with PRIVF_ADOPT.  Each is answered by one PRIV_RESULT.
+ *
+ * priv turns forwarding on for the whole host while an interface with NAT or
+ * forwards is there.  That this is its work is told in each answer; whoever
+ * hands it back to the next priv has it turned off in the end, also after
+ * both have been killed.
  */
 
 #define PRIV_TAG_MAX   16  /* bytes of the daemon's tag */
@@ -39,10 +44,18 @@ enum {
 	PRIVF_ALL = 0xff,
 };
 
+/* Forwarding that was off before. */
+enum {
+	PRIVFWD_4 = 0x01,
+	PRIVFWD_6 = 0x02,
+	PRIVFWD_ALL = 0x03,
+};
+
 struct priv_init {
 	char *tag;	       /* in the name or alias of all that is ours */
 	uint32_t prefix, mask; /* of local interfaces */
 	uint8_t prefix6[16];   /* a /64 */
+	uint32_t forwarding;   /* PRIVFWD_*, as of an answer of the last priv */
 };
 int priv_init_put(struct ibuf *b, const struct priv_init *i);
 int priv_init_get(struct ibuf *b, struct priv_init *i);
@@ -96,8 +109,9 @@ struct priv_result {
 	char *ifname;
 	uint8_t mac[6];
 	uint32_t mtu;
-	uint32_t created; /* a switch: it was not there before */
-	uint32_t nnotes;  /* of PRIV_CHECK */
+	uint32_t created;    /* a switch: it is ours, not somebody else's */
+	uint32_t forwarding; /* PRIVFWD_*: turned on by priv */
+	uint32_t nnotes;     /* of PRIV_CHECK */
 	char *notes[PRIV_MAX_NOTES];
 };
 int priv_result_put(struct ibuf *b, const struct priv_result *r);

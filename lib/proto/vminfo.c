@@ -232,7 +232,7 @@ host_info_put(struct ibuf *b, const struct host_info *h)
 	    wire_put_u32(b, h->probe_ok) == -1 ||
 	    wire_put_str(b, h->probe) == -1 || wire_put_str(b, h->kind) == -1)
 		return -1;
-	return 0;
+	return wire_put_str(b, h->net);
 }
 
 int
@@ -243,6 +243,7 @@ host_info_get(struct ibuf *b, struct host_info *h)
 	    wire_get_u32(b, &h->probe_ok) == -1 ||
 	    wire_get_str(b, &h->probe, WIRE_STR_MAX) == -1 ||
 	    wire_get_str(b, &h->kind, TEXT_MAX) == -1 ||
+	    wire_get_str(b, &h->net, WIRE_STR_MAX) == -1 ||
 	    below(h->probe_ok, 2) == -1)
 		goto fail;
 	if (h->caps == NULL || h->probe == NULL || h->kind == NULL) {
@@ -263,6 +264,7 @@ host_info_fini(struct host_info *h)
 	free(h->caps);
 	free(h->probe);
 	free(h->kind);
+	free(h->net);
 	memset(h, 0, sizeof(*h));
 	errno = saved_errno;
 }

@@ -92,12 +92,17 @@ int log_line_put(struct ibuf *b, const struct log_line *l);
 int log_line_get(struct ibuf *b, struct log_line *l);
 void log_line_fini(struct log_line *l);
 
-/* What this host's KVM can do. */
+/* What this host's KVM can do, and its network. */
 struct host_info {
 	char *caps; /* "NAME=value" lines */
 	uint32_t probe_ok;
 	char *probe; /* what the probe guest showed */
 	char *kind;  /* one line for the log */
+	/*
+	 * What may keep guests offline, a line each; "": nothing, NULL: not
+	 * known.  The parent's to say, not vmm's.
+	 */
+	char *net;
 };
 int host_info_put(struct ibuf *b, const struct host_info *h);
 int host_info_get(struct ibuf *b, struct host_info *h);
@@ -113,6 +118,7 @@ enum proc_kind {
 	PROC_IMAGE,
 	PROC_VM,
 	PROC_DEV,
+	PROC_PASST,
 	PROC_KIND_MAX
 };
 

@@ -1,10 +1,11 @@
 /*
- * Landlock: no file, no TCP, no signal or abstract socket outside, as far as
- * the running kernel knows these rights.
+ * Landlock: no file but what was granted, no TCP, no signal or abstract
+ * socket outside, as far as the running kernel knows these rights.
  */
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +22,16 @@ struct ruleset {
 #define FS_EXEC	     ((1ULL << 0) | (1ULL << 2)) /* EXECUTE and READ_FILE */
 #define VERSION_FLAG 1U
 
+/* Of a grant: WRITE_FILE, READ_FILE, READ_DIR, and ioctl(2) on devices. */
+#define FS_DIR		  (1ULL << 3)
+#define FS_GRANT	  ((1ULL << 1) | (1ULL << 2) | FS_DIR | (1ULL << 15))
+#define RULE_PATH_BENEATH 1
+
+struct rule {
+	uint64_t rights;
+	int32_t fd;
+} __attribute__((packed));
+
 /* The rights of each version: all known to that kernel. */
 static const struct {
 	size_t size;
@@ -36,6 +47,36 @@ static const struct {
 #define NABIS (long)(sizeof(abis) / sizeof(abis[0]))
 
 static unsigned int own;
+static int grants[SB_GRANTS];
+static size_t ngrants;
+
+void
+sandbox_landlock_grant(int fd)
+{
+	if (ngrants < SB_GRANTS)
+		grants[ngrants++] = fd;
+}
+
+static int
+add_grants(int ruleset, uint64_t handled)
+{
+	struct rule r;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ngrants; i++) {
+		if (fstat(grants[i], &st) == -1)
+			return -1;
+		r.rights = FS_GRANT & handled;
+		if (!S_ISDIR(st.st_mode))
+			r.rights &= ~FS_DIR;
+		r.fd = grants[i];
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH,
+			&r, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
 
 unsigned int
 sandbox_landlock_own(void)
@@ -84,7 +125,9 @@ sandbox_landlock(int keep_exec)
 	fd = syscall(SYS_landlock_create_ruleset, &r, abis[abi].size, 0);
 	if (fd == -1)
 		return -1;
-	rc = syscall(SYS_landlock_restrict_self, fd, 0);
+	rc = add_grants((int)fd, r.fs);
+	if (rc == 0)
+		rc = syscall(SYS_landlock_restrict_self, fd, 0);
 	saved_errno = errno;
 	close((int)fd);
 	errno = saved_errno;

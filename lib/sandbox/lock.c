@@ -3,28 +3,63 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/capability.h>
 
 #include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
 
+static uid_t tun_uid; /* who may open it; 0: there is none */
+
+void
+sandbox_root_tun(uid_t uid)
+{
+	tun_uid = uid;
+}
+
+/* In the new root, which is where we are. */
+static int
+make_tun(void)
+{
+	static const char host[] = "/dev/net/tun";
+	struct stat st;
+	int fd;
+
+	if (tun_uid == 0 || stat(host, &st) == -1 || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != makedev(10, 200))
+		return 0;
+	if (mkdir("dev", 0755) == -1 || mkdir("dev/net", 0755) == -1)
+		return -1;
+	if (mknod("dev/net/tun", S_IFCHR | 0600, st.st_rdev) == 0)
+		return chown("dev/net/tun", tun_uid, (gid_t)-1);
+	fd = open("dev/net/tun", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return -1;
+	close(fd);
+	return mount(host, "dev/net/tun", NULL, MS_BIND, NULL);
+}
+
 int
 sandbox_empty_root(void)
 {
+	const unsigned long dev = tun_uid == 0 ? MS_NODEV : 0;
+
 	/* Any directory that is always there: only we see the mount. */
 	if (WITHOUT(ROOT))
 		return 0;
 	if (unshare(CLONE_NEWNS) == -1 ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
-	    mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+	    mount("none", "/tmp", "tmpfs", MS_NOSUID | dev | MS_NOEXEC,
 		"size=4k,mode=0555") == -1 ||
-	    chdir("/tmp") == -1)
+	    chdir("/tmp") == -1 || make_tun() == -1)
 		return -1;
 	if (syscall(SYS_pivot_root, ".", ".") == -1) {
 		/* The root of a chroot or of the initramfs. */
@@ -35,7 +70,7 @@ sandbox_empty_root(void)
 	if (chdir("/") == -1)
 		return -1;
 	return mount("none", "/", NULL,
-	    MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	    MS_REMOUNT | MS_RDONLY | MS_NOSUID | dev | MS_NOEXEC, NULL);
 }
 
 int

@@ -50,6 +50,14 @@ void sandbox_ids_file(int fd);
 int sandbox_slot_claim(uid_t *id);
 void sandbox_slot_release(uid_t id);
 
+/*
+ * Claim a slot for a process that is in no user namespace of vmm's, in the
+ * root parent: `*id' is its first user and group id.  Returns a descriptor
+ * (close-on-exec); the slot is free when it is closed.  -1 with errno EAGAIN:
+ * all are taken.
+ */
+int sandbox_slot_outside(uid_t *id);
+
 /* --- vmm: made by the root parent ------------------------------------- */
 
 /*
@@ -75,6 +83,11 @@ int sandbox_vmm_child(void *arg);
  */
 int sandbox_empty_root(void);
 /*
+ * Before that: the root will have dev/net/tun, for `uid' alone, if the host
+ * has one; a place where the host's own is, if there can be no other.
+ */
+void sandbox_root_tun(uid_t uid);
+/*
  * No capabilities, no_new_privs, non-dumpable, no core.  Before threads are
  * made.  0, or -1 with errno and in `what' what failed.
  */
@@ -95,6 +108,13 @@ int sandbox_caps(uint64_t keep);
  * 0, or -1 with errno.
  */
 int sandbox_landlock(int keep_exec);
+/*
+ * Before that, at most SB_GRANTS times: the next domain lets files at and
+ * below `fd' (its owner's, open until then) be read and written, and grants
+ * nothing else for it.
+ */
+#define SB_GRANTS 4
+void sandbox_landlock_grant(int fd);
 /* Whether the kernel has it. */
 int sandbox_has_landlock(void);
 /* Its part of sandbox_own(). */

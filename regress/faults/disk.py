@@ -15,7 +15,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 import disks                                            # noqa: E402
 from slowfs import SlowFile                             # noqa: E402
-from vmdtest import BUILD, Daemon, Tap, wait_gone       # noqa: E402
+from vmdtest import (BUILD, Daemon, Tap, descendants,  # noqa: E402
+                     wait_gone)
 
 KILLS = int(os.environ.get("KILLS") or
             (5000 if os.environ.get("CHECK_LONG") else 200))
@@ -77,6 +78,17 @@ class Guest:
         self.console.send("p")
         m = self.out.expect(r"progress (\d+) errors (\d+)")
         return int(m.group(1)), int(m.group(2))
+
+    def freeze(self):
+        """Have the first half of each disk flushed and left alone: how many
+        sectors, and their sum."""
+        self.console.send("f")
+        found = []
+        for _ in self.pids:
+            m = self.out.expect(
+                r"frozen (\d+)\s+unknown 0\s+sum (0x\w+)\s", 120)
+            found.append((int(m.group(1)), int(m.group(2), 16)))
+        return found
 
     def kill(self, disk):
         """Kill the process of a disk; requests in flight when it died, and
@@ -222,22 +234,60 @@ def full(vmd):
         os.rmdir(top)
 
 
+def cut(vmd, victim):
+    """Two disks of a busy guest, which has flushed the first halves of them,
+    when `victim' is killed: that is on disk and the images are sound."""
+    for fmt in "raw", "qcow2":      # the guest expects zeroes
+        disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
+    g = Guest(vmd, "kill", 2)
+    frozen = g.freeze()
+    done = g.progress()[0]
+    until(g, lambda now, errors: now > done + 500)
+    mine = [g.vm] + g.pids
+    if victim is vmd.proc:
+        mine = descendants(victim.pid)
+        victim.kill()
+        victim.wait()
+    else:
+        os.kill(victim or g.vm, signal.SIGKILL)
+    wait_gone(mine)
+    g.console.close()
+    for (n, total), fmt in zip(frozen, ("raw", "qcow2")):
+        path = vmd.dir + "/kill." + fmt
+        assert n == SIZE // disks.SECTOR // 2 and total != 0, frozen
+        disks.check(path, fmt, leaks=True)
+        flat = disks.raw(path, fmt)
+        found = disks.read_sectors(flat, n)
+        assert found == total, (fmt, hex(found), hex(total))
+        disks.read_sectors(flat, 2 * n)     # the others are whole
+
+
 @tap.test
 def vm_killed(vmd):
-    """a killed vm process takes its disks along; the images are sound"""
-    for fmt in "raw", "qcow2":
-        disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
+    """a killed vm process takes its disks along; what was flushed is there"""
     for _ in range(5):
-        g = Guest(vmd, "kill", 2)
-        g.progress()
-        os.kill(g.vm, signal.SIGKILL)
-        wait_gone([g.vm] + g.pids)
-        g.console.close()
+        cut(vmd, None)
         vmd.vmctl("wait", "kill", status=None)
         assert "killed by signal 9" in vmd.info("kill")["cause"]
-        disks.check(vmd.dir + "/kill.qcow2", "qcow2", leaks=True)
-        for fmt in "raw", "qcow2":      # the guest expects zeroes
-            disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
+
+
+@tap.test
+def vmm_killed(vmd):
+    """so does a killed vmm"""
+    for _ in range(2):
+        cut(vmd, vmd.pids()["vmm"][0])
+        vmd.log.expect("vmm: killed by signal 9")
+        vmd.vmctl("wait", "kill", status=None)
+        vmd.log.expect("host: ")
+
+
+@tap.test
+def parent_killed(vmd):
+    """and a killed parent"""
+    cut(vmd, vmd.proc)
+    vmd.runs.clear()        # consoles begin anew with it
+    vmd.start()
+    cut(vmd, None)
 
 
 def main():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the seeds of the fuzz targets wire, vmspec and vminfo.
+"""Write the seeds of the fuzz targets of message bodies (lib/proto).
 
 usage: proto_corpus.py DIRECTORY	(regress/fuzz/corpus)
 
@@ -32,6 +32,21 @@ def text(*strings):
     return out
 
 
+def forward(proto, port, to):
+    return bytes([proto]) + u16(port, to)
+
+
+def net(flags=0, mtu=0, pairs=1, dns4=(), dns6=(), ntp4=(), ifname="", host="",
+        domain=""):
+    out = u32(flags, mtu, pairs, 3600) + b"\xfe\xe1\xbb\x01\x02\x03"
+    out += b"\xfe\xe1\xba\x01\x02\x03" + u32(0x64400102, 0x64400103)
+    out += b"\xfd" + bytes(15) + b"\xfd" + bytes(14) + b"\x02"
+    out += u32(len(dns4), len(dns6), len(ntp4)) + u32(*dns4)
+    for a in dns6:
+        out += a
+    return out + u32(*ntp4) + text(ifname, host, domain)
+
+
 def spec(name, disks=(), nics=(), **k):
     out = text(name, *(k.get(f) for f in (
         "parent", "boot", "initrd", "cmdline", "cdrom", "log", "file")))
@@ -44,9 +59,10 @@ def spec(name, disks=(), nics=(), **k):
                k.get("min_nics", 0), len(disks), len(nics))
     for path, serial, form, flags, layers, qcow2 in disks:
         out += text(path, serial) + u32(form, flags, layers, qcow2)
-    for ifname, switch, group, flags, rdomain in nics:
-        out += text(ifname, switch, group) + u32(flags, rdomain)
-        out += b"\xfe\xe1\xbb\x01\x02\x03"
+    for ifname, switch, group, flags, rdomain, mtu, forwards, conf in nics:
+        out += text(ifname, switch, group) + u32(flags, rdomain, mtu)
+        out += b"\xfe\xe1\xbb\x01\x02\x03" + u32(len(forwards))
+        out += b"".join(forwards) + conf
     return out
 
 
@@ -58,12 +74,19 @@ def info(s, state, pid, *strings, devices=None):
 
 # The first one has counted, of the other one nothing is known.
 DEVICES = (u32(2) + u32(0, 0, 1, 2) + u64(1 << 30) + u32(1) +
-           u64(1, 2, 3, 4, 5, 6) + u32(1, 0, 0, 0) + u64(0) + u32(0))
+           u64(1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0) + u32(1, 0, 0, 0) + u64(0) + u32(0))
+# An interface with a lease.
+NICS = (u32(1) + u32(2, 15, 1, 0) + u64(0) + u32(1) +
+        u64(0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 1700000000))
 
 
+NET = net(3, 1500, 4, (0x08080808,), (bytes(16), b"\x20" + bytes(15)),
+          (0x0a000001,), "tap0", "web1", "example.org")
 FULL = spec("web1", [("/vm/a.img", "serial", 2, 1, 3, 7),
                       ("/vm/b", None, 1, 0, 0, 0)],
-            [("tap0", "uplink", "grp", 0x0b, 7), (None, None, None, 4, 0)],
+            [("tap0", "uplink", "grp", 0x0b, 7, 9000, (), net()),
+             (None, None, None, 0x24, 0, 0,
+              (forward(6, 8080, 80), forward(17, 53, 53)), NET)],
             boot="/bsd", initrd="/ird", cmdline="quiet", cdrom="/cd",
             log="/log", file="/etc/vm.conf", line=3, given=0x3ff, flags=8,
             id=5, generation=9, cpus=4, memory=512 << 20, uid=1000, gid=1000,
@@ -90,9 +113,14 @@ SEEDS = {
                                   "no disk"),
         "info-devices": b"\2" + info(spec("a", id=1), 3, 42, None, None, None,
                                      None, devices=DEVICES),
+        "info-nics": b"\2" + info(FULL, 3, 42, None, None, None, None,
+                                  devices=NICS),
         "devices": b"\7" + DEVICES,
+        "devices-net": b"\7" + NICS,
         "log": b"\3" + u32(4) + text("something happened"),
-        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM"),
+        "host": b"\4" + text("API=12\n") + u32(1) + text("ok", "KVM", None),
+        "host-net": b"\4" + text("API=12\n") + u32(1) +
+                    text("ok", "KVM", "br_netfilter is loaded\n"),
         "image": b"\5" + u32(2) + u64(1 << 30) + text("../base.img") +
                  u32(1) + text(None),
         "image-raw": b"\5" + u32(1) + u64(4096) + text(None) + u32(0) +
@@ -101,8 +129,11 @@ SEEDS = {
                        text("is encrypted"),
     },
     "devmsg": {
-        "id": b"\0" + u32(0, 3, 1) + text("gone"),
-        "start": b"\1" + u32(0, 1, 1, 1, 2) + text("web1", "/vm/a", "x1"),
+        "id": b"\0" + u32(0, 3, 1, 2) + text("gone"),
+        "start": b"\1" + u32(0, 1, 1, 1, 2) + text("web1", "/vm/a", "x1") +
+                 net(),
+        "start-net": b"\1" + u32(2, 15, 0, 0, 0) + text("web1", None, None) +
+                     NET,
         "ready": b"\2" + u64(1 << 32) + u32(8) + b"12345678" + text(None),
         "refused": b"\2" + u64(0) + u32(0) + text("is corrupt"),
         "hello": b"\3" + u32(1, 2, 128, 8192, 2) +
@@ -111,6 +142,27 @@ SEEDS = {
         "activate": b"\4" + u64(1) + u64(1 << 32) + u32(0, 1) + u16(128) +
                     u64(0x1000) + u64(0x2000) + u64(0x3000),
         "order": b"\5" + u64(1) + u32(32, 1, 0),
+    },
+    "privmsg": {
+        "init": b"\0" + text("0123456789abcdef") +
+                u32(0x64400000, 0xffc00000) + b"\xfd" + bytes(15) + u32(1),
+        "nic": b"\1" + text("tap0", "vm1-if0-web1", "bridge0", "grp", None) +
+               u32(0xff, 7, 1500, 4) + b"\xfe\xe1\xbb\x01\x02\x03" +
+               u32(1, 2) + bytes(32) + u32(2) + forward(6, 8080, 80) +
+               forward(17, 53, 53),
+        "nic-plain": b"\1" + text(None, "x", None, None, None) +
+                     u32(1, 0, 0, 1) + bytes(6) + u32(0, 0) + bytes(32) +
+                     u32(0),
+        "switch": b"\2" + text("bridge0", "switch1-lan") + u32(5, 3),
+        "name": b"\3" + text("tap12"),
+        "result": b"\4" + u32(0) + text(None, "tap0") +
+                  b"\xfe\xe1\xba\x01\x02\x03" + u32(1500, 0, 3, 0),
+        "refused": b"\4" + u32(5) + text("no such bridge", None) + bytes(6) +
+                   u32(0, 0, 0, 0),
+        "check": b"\4" + u32(0) + text(None, None) + bytes(6) + u32(0, 0, 0, 2) +
+                 text("forwarding is off", "br_netfilter is loaded"),
+        "conf": b"\5" + NET,
+        "forward": b"\6" + forward(6, 80, 80),
     },
     "wire": {
         "none": b"\0" + u32(0),

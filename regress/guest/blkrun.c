@@ -5,9 +5,11 @@
  * that is lost is noticed.
  *
  * All disks that are there are used, two queues each.  By the serial line:
- * `p' asks for the number of requests done and of errors, `q' ends it: all
- * is finished and flushed, every sector is read and compared, and the sum of
- * what they should say is printed.  A request that fails is counted and its
+ * `p' asks for the number of requests done and of errors; `f' has all
+ * finished and flushed, prints what the first half of each disk says, and
+ * lets only the other half change from then on; `q' ends it: all is finished
+ * and flushed, every sector is read and compared, and the sum of what they
+ * should say is printed.  A request that fails is counted and its
  * sectors are believed again when they are written.
  */
 #include "blk.h"
@@ -53,7 +55,8 @@ static unsigned int ndisks;
 static volatile uint32_t interrupts, ticks;
 static uint64_t done, errors, wrong;
 static unsigned int flying;
-static int ending;
+static int ending, freezing;
+static int frozen; /* the first half of each disk */
 
 static void __attribute__((interrupt)) on_msi(struct frame *f)
 {
@@ -177,7 +180,8 @@ begin(struct disk *d, struct queue *q, struct slot *s)
 {
 	s->type = choose(d);
 	s->n = s->type == BLK_FLUSH ? 0 : 1 + random32() % MAX;
-	s->at = random32() % (d->sectors - MAX);
+	s->at = frozen ? d->sectors / 2 : 0;
+	s->at += random32() % (d->sectors - MAX - s->at);
 	if (!claim(d, s->at, s->n))
 		return;
 	prepare(d, s);
@@ -247,7 +251,7 @@ fill(struct disk *d, struct queue *q)
 {
 	unsigned int i;
 
-	for (i = 0; i < SLOTS && !ending; i++)
+	for (i = 0; i < SLOTS && !ending && !freezing; i++)
 		if (!q->slots[i].used)
 			begin(d, q, &q->slots[i]);
 	vq_show(&q->vq);
@@ -322,6 +326,8 @@ serial(void)
 	c = inb(0x3f8);
 	if (c == 'q')
 		ending = 1;
+	else if (c == 'f')
+		freezing = 1;
 	else if (c == 'p')
 		report("progress");
 }
@@ -386,10 +392,25 @@ one(struct disk *d, uint32_t type, uint32_t at, uint32_t n)
 }
 
 static void
-verify(struct disk *d)
+tell(const struct disk *d, const char *what, uint32_t n)
 {
 	uint64_t sum = 0;
-	uint32_t at, n, unknown = 0;
+	uint32_t at, unknown = 0;
+
+	for (at = 0; at < n; at++)
+		if (d->state[at] & UNKNOWN)
+			unknown++;
+		else
+			sum += sector_word(at, expected(d, at));
+	say_dec(what, n);
+	say_dec("unknown", unknown);
+	say_hex("sum", sum);
+}
+
+static void
+verify(struct disk *d)
+{
+	uint32_t at, n;
 
 	check(one(d, BLK_FLUSH, 0, 0), "flush");
 	for (at = 0; at < d->sectors; at += n) {
@@ -397,28 +418,37 @@ verify(struct disk *d)
 		if (!one(d, BLK_IN, at, n))
 			complain(d, at);
 	}
-	for (at = 0; at < d->sectors; at++)
-		if (d->state[at] & UNKNOWN)
-			unknown++;
-		else
-			sum += sector_word(at, expected(d, at));
-	say_dec("sectors", d->sectors);
-	say_dec("unknown", unknown);
-	say_hex("sum", sum);
+	tell(d, "sectors", d->sectors);
 }
 
-/* The host is to know them all. */
+/* The host is to know the first `n'. */
 static void
-settle(struct disk *d)
+settle(struct disk *d, uint32_t n)
 {
 	uint32_t at;
 
-	for (at = 0; at < d->sectors; at++)
+	for (at = 0; at < n; at++)
 		if (d->state[at] & UNKNOWN) {
 			sector_fill(d->queues[0].slots[0].data, at,
 			    next(d, at));
 			one(d, BLK_OUT, at, 1);
 		}
+}
+
+/* Nothing is in flight: what is in the first halves is to stay. */
+static void
+freeze(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ndisks; i++) {
+		settle(&disks[i], disks[i].sectors / 2);
+		check(one(&disks[i], BLK_FLUSH, 0, 0), "flush");
+		tell(&disks[i], "frozen", disks[i].sectors / 2);
+	}
+	freezing = 0;
+	frozen = 1;
+	each(fill);
 }
 
 static void
@@ -434,6 +464,8 @@ run(void)
 		each(collect);
 		serial();
 		each(fill);
+		if (freezing && flying == 0)
+			freeze();
 	}
 }
 
@@ -449,7 +481,7 @@ all(void)
 	say_dec("disks", ndisks);
 	run();
 	for (i = 0; i < ndisks; i++) {
-		settle(&disks[i]);
+		settle(&disks[i], disks[i].sectors);
 		verify(&disks[i]);
 	}
 	check(wrong == 0, "all sectors");

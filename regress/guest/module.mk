@@ -9,6 +9,7 @@ GUEST_PAYLOADS = \
 	emul \
 	hello \
 	net \
+	netuser \
 	netbench \
 	pci \
 	reset \
@@ -34,6 +35,8 @@ GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
 $(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
 $(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
 
+$(B)/guest/net.elf $(B)/guest/netuser.elf: GUEST_LIB += $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netuser.elf: $(B)/guest/lib/net.o
 $(B)/guest/net.elf $(B)/guest/netbench.elf: GUEST_LIB += $(B)/guest/lib/net.o
 $(B)/guest/net.elf $(B)/guest/netbench.elf: $(B)/guest/lib/net.o
 

@@ -417,6 +417,44 @@ def check_corruptions():
 
 
 @tap.test
+def check_statuses():
+    """disk check: exit status 0, 1 or 2; one corruption, and no leak is freed"""
+    make_raw("s.raw", 4 * MB, 7)
+    vmctl("create", "-i", "s.raw", "e.qcow2")
+    vmctl("disk", "check", "e.qcow2", status=0)
+    vmctl("disk", "check", "-r", "e.qcow2", status=0)
+    l1 = peek("e.qcow2", 40, ">Q")
+    l2 = peek("e.qcow2", l1, ">Q") & ((1 << 56) - 1)
+    at = [l2 + 8 * i for i in range(64) if peek("e.qcow2", l2 + 8 * i, ">Q")]
+    entry = peek("e.qcow2", at[0], ">Q")
+    poke("e.qcow2", at[0], struct.pack(">Q", entry | 1 << 60))  # corrupt
+    poke("e.qcow2", at[1], struct.pack(">Q", 0))                # leaked
+    before = open("e.qcow2", "rb").read()
+    for args in ([], ["-r"]):
+        for json_too in ([], ["-j"]):
+            out = vmctl(*json_too, "disk", "check", *args, "e.qcow2",
+                        status=1).stdout
+            if json_too:
+                res = json.loads(out)
+                assert res["corruptions"] == 1 and res["leaks"] > 0, res
+                assert res["leaks_freed"] == 0 and not res["good"], res
+            else:
+                assert "1 corruption" in out, out
+        assert open("e.qcow2", "rb").read() == before
+    poke("e.qcow2", at[0], struct.pack(">Q", entry))
+    vmctl("disk", "check", "e.qcow2", status=1)
+    vmctl("disk", "check", "-r", "e.qcow2", status=0)
+    vmctl("disk", "check", "e.qcow2", status=0)
+    # What is no image, or is not there.
+    os.mkdir("dir")
+    for name in "nothing", "dir", "qcow2:s.raw":
+        vmctl("disk", "check", name, status=1)
+    vmctl("disk", "check", status=2)
+    vmctl("disk", "check", "-x", "e.qcow2", status=2)
+    os.rmdir("dir")
+
+
+@tap.test
 def dirty():
     """disk check -r: an image that was not closed is clean afterwards"""
     for opts in ("cluster_size=64k", "cluster_size=512",

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 
@@ -62,17 +63,21 @@ __wrap_getgrnam(const char *name)
 	return &gr;
 }
 
-/* One line for each complaint: "2: text" or "2: warning: text". */
+/*
+ * One line for each complaint: "2: text", "2: warning: text" or
+ * "2: note: text".
+ */
 static void
 report(void *arg, int warning, const char *file, uint32_t line,
     const char *text)
 {
+	static const char *const kinds[] = { "", "warning: ", "note: " };
 	size_t n = strlen(said);
 
 	if (n == 0)
 		snprintf(where, sizeof(where), "%s", file);
-	snprintf(said + n, sizeof(said) - n, "%u: %s%s\n", line,
-	    warning ? "warning: " : "", text);
+	snprintf(said + n, sizeof(said) - n, "%u: %s%s\n", line, kinds[warning],
+	    text);
 }
 
 static void
@@ -299,6 +304,87 @@ test_global(void **state)
 	assert_int_equal(TAILQ_FIRST(&c->switches)->flags,
 	    SWITCHF_LOCKED | SWITCHF_RDOMAIN);
 	assert_null(TAILQ_NEXT(TAILQ_FIRST(&c->switches), entry));
+	conf_free(c);
+}
+
+static void
+test_nets(void **state)
+{
+	const struct nic_spec *n;
+	struct conf *c;
+
+	c = load("local nat\ndns 10.0.0.1 fd00::53, 9.9.9.9\n"
+		 "domain lab.example\nntp 10.0.0.2, 10.0.0.3\n"
+		 "vm a {\n\tdisk /x\n"
+		 "\tlocal interface tap4 nat mtu 9000, forward 8080 to 80 "
+		 "forward udp 53\n"
+		 "\tinterface { user\n\t\tforward tcp 1 to 65535 }\n"
+		 "\tinterface {\n\t\tswitch s\n\t\tisolated\n\t}\n"
+		 "\tinterfaces 4\n}\n"
+		 "switch s { interface bridge0 }\n",
+	    NULL);
+	assert_string_equal(said, "");
+	assert_non_null(c);
+	assert_int_equal(c->local_nat, 1);
+	assert_int_equal(c->local_given, 0);
+	assert_int_equal(c->local_prefix, 0x64400000);
+	assert_int_equal(c->local_mask, 0xffc00000);
+	assert_int_equal(c->ndns4, 2);
+	assert_int_equal(c->dns4[1], 0x09090909);
+	assert_int_equal(c->ndns6, 1);
+	assert_int_equal(c->dns6[0][15], 0x53);
+	assert_int_equal(c->nntp4, 2);
+	assert_int_equal(c->ntp4[0], 0x0a000002);
+	assert_string_equal(c->domain, "lab.example");
+	n = vm(c, "a")->nics;
+	assert_string_equal(n[0].ifname, "tap4");
+	assert_int_equal(n[0].flags, NICF_UP | NICF_LOCAL | NICF_NAT);
+	assert_int_equal(n[0].mtu, 9000);
+	assert_int_equal(n[0].nforwards, 2);
+	assert_int_equal(n[0].forwards[0].proto, IPPROTO_TCP);
+	assert_int_equal(n[0].forwards[0].port, 8080);
+	assert_int_equal(n[0].forwards[0].to, 80);
+	assert_int_equal(n[0].forwards[1].proto, IPPROTO_UDP);
+	assert_int_equal(n[0].forwards[1].port, 53);
+	assert_int_equal(n[0].forwards[1].to, 53);
+	assert_int_equal(n[1].flags, NICF_UP | NICF_USER);
+	assert_int_equal(n[1].forwards[0].to, 65535);
+	assert_int_equal(n[1].mtu, 0);
+	assert_int_equal(n[2].flags, NICF_UP | NICF_ISOLATED);
+	assert_int_equal(n[3].flags, NICF_UP);
+	assert_int_equal(vm(c, "a")->nnics, 4);
+	conf_free(c);
+}
+
+/* What will be done to the host is said, and is no complaint. */
+static void
+test_notes(void **state)
+{
+	struct conf_opts o = { .flags = CONF_DRYRUN, .report = report };
+	struct conf *c;
+
+	c = load("vm a {\n\tboot /dev/null\n\tlocal interface nat forward 80\n"
+		 "\tinterface { user forward udp 53 to 5353 }\n}\n",
+	    NULL);
+	assert_non_null(c);
+	assert_int_equal(conf_check(c, &o), 0);
+	assert_string_equal(said,
+	    "1: note: vm \"a\": interface 0: nat turns on forwarding in the "
+	    "host and masquerades its address of 100.64.0.0/10\n"
+	    "1: note: vm \"a\": interface 0: tcp port 80 of the host leads "
+	    "to port 80 of the guest\n"
+	    "1: note: vm \"a\": interface 1: udp port 53 of the host leads "
+	    "to port 5353 of the guest\n");
+	conf_free(c);
+	c = load("\nlocal nat\nlocal prefix 10.0.0.0/9\n"
+		 "local inet6 prefix fd12::/48\n"
+		 "vm a {\n\tboot /dev/null\n\tlocal interface nat\n}\n",
+	    NULL);
+	assert_non_null(c);
+	assert_int_equal(conf_check(c, &o), 0);
+	assert_string_equal(said,
+	    "2: note: local nat turns on forwarding in the host and "
+	    "masquerades 10.0.0.0/9 and fd12::/64\n");
 	conf_free(c);
 }
 
@@ -532,6 +618,8 @@ main(void)
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_full_vm),
 		cmocka_unit_test(test_global),
+		cmocka_unit_test(test_nets),
+		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_macros),
 		cmocka_unit_test(test_includes),
 		cmocka_unit_test(test_fifo),

@@ -42,7 +42,10 @@ static char text[] = "does not answer", vm[] = "web1", path[] = "/vm/a.img",
 static void
 ids(void **state)
 {
-	struct dev_id d = { .kind = DEV_VIOSCSI, .idx = 15, .flags = 1 };
+	struct dev_id d = { .kind = DEV_VIOSCSI,
+		.idx = 15,
+		.flags = 1,
+		.run = 7 };
 
 	assert_int_equal(through_dev_id(&d), 0);
 	d.text = text;
@@ -85,6 +88,40 @@ starts(void **state)
 	s.serial = s.path = NULL;
 	assert_int_equal(through_dev_start(&s), 0);
 	s.name = NULL;
+	assert_int_equal(through_dev_start(&s), EBADMSG);
+}
+
+/* What a network process is told arrives, and is checked. */
+static void
+nets(void **state)
+{
+	struct dev_start got,
+	    s = { .kind = DEV_VIONET,
+		    .idx = VM_MAX_NICS - 1,
+		    .name = vm,
+		    .net = { .flags = NETF_LOCAL,
+			.mtu = 1500,
+			.pairs = NET_MAX_PAIRS,
+			.guest4 = 0x64400103,
+			.ndns4 = 1,
+			.dns4 = { 0x08080808 },
+			.ifname = "tap0",
+			.host = "web1" } };
+	struct ibuf *b = ibuf_dynamic(0, BODY_MAX);
+
+	assert_int_equal(through_dev_start(&s), 0);
+	assert_int_equal(dev_start_put(b, &s), 0);
+	assert_int_equal(dev_start_get(b, &got), 0);
+	assert_memory_equal(&got.net, &s.net, sizeof(s.net));
+	dev_start_fini(&got);
+	ibuf_free(b);
+	s.net.pairs = NET_MAX_PAIRS + 1;
+	assert_int_equal(through_dev_start(&s), EBADMSG);
+	s.net.pairs = 1;
+	s.net.flags = NETF_ALL + 1;
+	assert_int_equal(through_dev_start(&s), EBADMSG);
+	s.net.flags = 0;
+	s.net.mtu = NET_MAX_MTU + 1;
 	assert_int_equal(through_dev_start(&s), EBADMSG);
 }
 
@@ -196,6 +233,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids),
 		cmocka_unit_test(starts),
+		cmocka_unit_test(nets),
 		cmocka_unit_test(hellos),
 		cmocka_unit_test(many_ranges),
 		cmocka_unit_test(readies),

@@ -478,6 +478,61 @@ write_while_dead(void **state)
 	silent(&t.dev[0]);
 }
 
+/* One that the first may not have read, and the last of each place. */
+static void
+write_unread(void **state)
+{
+	const struct got *g;
+	unsigned int i;
+
+	run_guest();
+	drv_write(0, 32, 1);
+	hear(&t.dev[0], IMSG_DEVOP_CONFIG_WRITE);
+	drv_write(0, 32, 0);
+	hear(&t.dev[0], IMSG_DEVOP_CONFIG_WRITE);
+	/* Each successor is told, the one of a successor too. */
+	for (i = 0; i < 2; i++) {
+		end_close(&t.dev[0]);
+		run();
+		replace(0);
+		hear(&t.dev[0], IMSG_DEVOP_ACTIVATE);
+		g = hear(&t.dev[0], IMSG_DEVOP_CONFIG_WRITE);
+		assert_int_equal(g->o.off, 32);
+		assert_int_equal(g->o.size, 1);
+		assert_int_equal(g->o.val, 0);
+		silent(&t.dev[0]);
+	}
+	/* A reset is the end of it. */
+	drv_reset(0);
+	say_order(0, IMSG_DEVOP_RESET_DONE,
+	    hear(&t.dev[0], IMSG_DEVOP_RESET)->o.generation);
+	UNTIL(transports[0].resets > 0);
+	drv_activate(0);
+	hear(&t.dev[0], IMSG_DEVOP_ACTIVATE);
+	end_close(&t.dev[0]);
+	run();
+	replace(0);
+	hear(&t.dev[0], IMSG_DEVOP_ACTIVATE);
+	silent(&t.dev[0]);
+}
+
+/* The driver is not up yet: it counts from when it is. */
+static void
+write_before_activate(void **state)
+{
+	const struct got *g;
+
+	plug();
+	drv_write(0, 32, 0);
+	run();
+	silent(&t.dev[0]);
+	drv_activate(0);
+	hear(&t.dev[0], IMSG_DEVOP_ACTIVATE);
+	g = hear(&t.dev[0], IMSG_DEVOP_CONFIG_WRITE);
+	assert_int_equal(g->o.off, 32);
+	silent(&t.dev[0]);
+}
+
 static void
 dies_pausing(void **state)
 {
@@ -629,6 +684,8 @@ main(void)
 		T(reset_in_hello),
 		T(reset_in_hello_late),
 		T(write_while_dead),
+		T(write_unread),
+		T(write_before_activate),
 		T(dies_pausing),
 		T(replaced_pausing),
 		T(dies_ending),

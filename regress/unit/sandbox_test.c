@@ -86,7 +86,7 @@ filter_on(const char *name, int fd)
 static void
 allowed_child(const void *arg, int fd)
 {
-	filter_on("priv", fd);
+	filter_on("control", fd);
 	if (write(fd, "x", 1) != 1)
 		quit(2);
 	/* These are refused, but not deadly: libc tries them. */

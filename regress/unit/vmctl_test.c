@@ -4,6 +4,7 @@
  */
 
 #include <fcntl.h>
+#include <netinet/in.h>
 
 #include "lib/proto/devmsg.h"
 #include "regress/unit/vmctl_test.h"
@@ -106,6 +107,57 @@ with_devices(struct request *r)
 	return 0;
 }
 
+static void
+local_nic(struct nic_spec *n)
+{
+	n->flags = NICF_UP | NICF_LOCAL | NICF_NAT;
+	n->nforwards = 1;
+	n->forwards[0] = (struct net_forward){ IPPROTO_UDP, 5353, 53 };
+	n->group = strdup("guests");
+	strcpy(n->net.ifname, "tap3");
+	memcpy(n->net.mac, "\xfe\xe1\xbb\1\2\3", 6);
+	n->net.mtu = 1500;
+	n->net.host4 = 0x64400102;
+	n->net.guest4 = 0x64400103;
+	n->net.host6[0] = n->net.guest6[0] = 0xfd;
+	n->net.host6[15] = 1;
+	n->net.guest6[15] = 2;
+	n->net.ndns4 = n->net.ndns6 = 1;
+	n->net.dns4[0] = 0x08080808;
+	n->net.dns6[0][0] = 0x20;
+}
+
+/* A local interface that has counted, one on a switch, one of user mode. */
+static int
+with_nics(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+	struct vm_info i = full_info();
+	struct dev_stats *d;
+	size_t n;
+
+	i.spec->nnics = 3;
+	local_nic(&i.spec->nics[0]);
+	i.spec->nics[1].sw = strdup("my lan");
+	i.spec->nics[2].flags = NICF_USER;
+	i.has_devs = 1;
+	d = dev_list_add(&i.devs, DEV_VIONET, 0);
+	d->state = DEVST_RUNNING;
+	d->replaced = 1;
+	d->counted = 1;
+	for (n = DEVS_RX_FRAMES; n < DEVS_LEASE; n++)
+		d->counts[n] = 1000 + n - DEVS_RX_FRAMES;
+	d->counts[DEVS_LEASE] = DEV_COUNT_MAX;
+	d = dev_list_add(&i.devs, DEV_VIONET, 1);
+	d->state = DEVST_GONE;
+	d->counted = 1;
+	d->counts[DEVS_LEASE] = 1; /* long ago */
+	send_vm(r, &i);
+	fake_result(r, END, &ok, -1);
+	vm_spec_free(i.spec);
+	return 0;
+}
+
 static int
 nothing(struct request *r)
 {
@@ -181,14 +233,15 @@ json(void **state)
 	    "\"started\":1600000000,\"exit\":\"reset\","
 	    "\"exit_text\":\"by \\\"0xcf9\\\"\","
 	    "\"error\":\"boot /x: \\u001B[2J\",\"pending\":\"changed\","
-	    "\"file\":\"/etc/vm.conf\",\"line\":12,\"devices\":null}\n";
+	    "\"file\":\"/etc/vm.conf\",\"line\":12,\"devices\":null,"
+	    "\"interfaces\":null}\n";
 	static const char row2[] =
 	    "{\"id\":22,\"name\":\"db\",\"state\":\"stopped\",\"pid\":null,"
 	    "\"vcpus\":1,\"memory\":536870912,\"resident\":null,"
 	    "\"tty\":null,\"owner\":\"54321\",\"started\":null,"
 	    "\"exit\":null,\"exit_text\":null,\"error\":null,"
 	    "\"pending\":null,\"file\":null,\"line\":null,"
-	    "\"devices\":null}\n";
+	    "\"devices\":null,\"interfaces\":null}\n";
 	char both[2048];
 
 	snprintf(both, sizeof(both), "%s%s", row1, row2);
@@ -617,7 +670,15 @@ starting(void **state)
 	assert_int_equal(vmctl(starts, "start -m 2E web1"), 1);
 	assert_int_equal(vmctl(starts, "start -p 65 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 17 web1"), 1);
+	assert_int_equal(vmctl(starts, "start -i 0 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 1 -LL web1"), 1);
+	assert_string_equal(err,
+	    "vmctl: start: -i 1: 2 interfaces are described\n");
+	assert_int_equal(vmctl(starts,
+			     "start -n 0123456789012345678901234567890123456789"
+			     "012345678901234567890123 web1"),
+	    1);
+	assert_non_null(strstr(err, "not a name of a switch\n"));
 	assert_int_equal(vmctl(starts, "start -B floppy web1"), 1);
 	assert_int_equal(vmctl(starts, "start -t .x web1"), 1);
 	assert_int_equal(vmctl(starts, "start _web1"), 1);
@@ -718,7 +779,7 @@ devices(void **state)
 	    "\"layers\":1,\"size\":null,\"state\":\"gone\","
 	    "\"replaced\":0,\"reads\":null,\"writes\":null,"
 	    "\"read_bytes\":null,\"written_bytes\":null,"
-	    "\"flushes\":null,\"errors\":null}]}\n";
+	    "\"flushes\":null,\"errors\":null}],\"interfaces\":[]}\n";
 	static const char table[] = HEADER ROW1
 	    "\n"
 	    "DEVICE      STATE REPLACED    SIZE FORMAT LAYERS MODE     READS"
@@ -735,6 +796,65 @@ devices(void **state)
 	assert_non_null(p = strstr(out, "\"devices\""));
 	assert_string_equal(p, json);
 	assert_int_equal(vmctl(with_devices, "show web1"), 0);
+	assert_string_equal(out, table);
+}
+
+static void
+interfaces(void **state)
+{
+	static const char json[] =
+	    "\"devices\":[],\"interfaces\":[{\"name\":\"vionet0\","
+	    "\"mode\":\"local\",\"interface\":\"tap3\",\"switch\":null,"
+	    "\"group\":\"guests\",\"mac\":\"fe:e1:bb:01:02:03\","
+	    "\"mtu\":1500,\"address\":\"100.64.1.3\","
+	    "\"address6\":\"fd00::2\",\"host_address\":\"100.64.1.2\","
+	    "\"host_address6\":\"fd00::1\","
+	    "\"dns\":[\"8.8.8.8\",\"2000::\"],\"nat\":true,"
+	    "\"forwards\":[{\"protocol\":\"udp\",\"port\":5353,"
+	    "\"to\":53}],\"state\":\"running\",\"replaced\":1,"
+	    "\"received_frames\":1000,\"sent_frames\":1001,"
+	    "\"received_bytes\":1002,\"sent_bytes\":1003,"
+	    "\"received_drops\":1004,\"sent_drops\":1005,"
+	    "\"lease\":9223372036854775807},"
+	    "{\"name\":\"vionet1\",\"mode\":\"switch\","
+	    "\"interface\":null,\"switch\":\"my lan\",\"group\":null,"
+	    "\"mac\":null,\"mtu\":null,\"address\":null,"
+	    "\"address6\":null,\"host_address\":null,"
+	    "\"host_address6\":null,\"dns\":[],\"nat\":false,"
+	    "\"forwards\":[],\"state\":\"gone\",\"replaced\":0,"
+	    "\"received_frames\":0,\"sent_frames\":0,"
+	    "\"received_bytes\":0,\"sent_bytes\":0,"
+	    "\"received_drops\":0,\"sent_drops\":0,\"lease\":1},"
+	    "{\"name\":\"vionet2\",\"mode\":\"user\","
+	    "\"interface\":null,\"switch\":null,\"group\":null,"
+	    "\"mac\":null,\"mtu\":null,\"address\":null,"
+	    "\"address6\":null,\"host_address\":null,"
+	    "\"host_address6\":null,\"dns\":[],\"nat\":false,"
+	    "\"forwards\":[],\"state\":null,\"replaced\":null,"
+	    "\"received_frames\":null,\"sent_frames\":null,"
+	    "\"received_bytes\":null,\"sent_bytes\":null,"
+	    "\"received_drops\":null,\"sent_drops\":null,"
+	    "\"lease\":null}]}\n";
+	static const char table[] = HEADER ROW1
+	    "\n"
+	    "INTERFACE   STATE REPLACED MODE   TAP             MAC         "
+	    "      ADDRESS                RX        TX RXBYTES TXBYTES   DROPS "
+	    "  LEASE SWITCH          ADDRESS6\n"
+	    "vionet0   running        1 local  tap3            "
+	    "fe:e1:bb:01:02:03 100.64.1.3           1000      1001   1002B"
+	    "   1003B    2009 forever -               fd00::2\n"
+	    "vionet1      gone        0 switch -               -          "
+	    "       -                       0         0      0B      0B       0"
+	    "       - my_lan          -\n"
+	    "vionet2         -        - user   -               -          "
+	    "       -                       -         -       -       -       -"
+	    "       - -               -\n";
+	const char *p;
+
+	assert_int_equal(vmctl(with_nics, "show -j"), 0);
+	assert_non_null(p = strstr(out, "\"devices\""));
+	assert_string_equal(p, json);
+	assert_int_equal(vmctl(with_nics, "show web1"), 0);
 	assert_string_equal(out, table);
 }
 
@@ -808,6 +928,7 @@ main(void)
 		cmocka_unit_test(starting_with_disks),
 		cmocka_unit_test(administration),
 		cmocka_unit_test(devices),
+		cmocka_unit_test(interfaces),
 		cmocka_unit_test(bad_answers),
 		cmocka_unit_test(strange_answers),
 	};

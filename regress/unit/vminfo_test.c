@@ -198,7 +198,8 @@ log_lines(void **state)
 static void
 hosts(void **state)
 {
-	const struct host_info in = { text, 1, more, other };
+	const struct host_info in = { text, 1, more, other, name };
+	char *longest = repeat('n', 4096);
 	struct ibuf *b = new_body();
 	struct host_info out;
 
@@ -210,13 +211,26 @@ hosts(void **state)
 	assert_int_equal(out.probe_ok, 1);
 	assert_string_equal(out.probe, more);
 	assert_string_equal(out.kind, other);
+	assert_string_equal(out.net, name);
 	host_info_fini(&out);
 	host_info_fini(&out);
 	ibuf_free(b);
-	host_info_refused(&(struct host_info){ text, 2, more, other }, EBADMSG);
-	host_info_refused(&(struct host_info){ NULL, 1, more, other }, EBADMSG);
-	host_info_refused(&(struct host_info){ text, 1, NULL, other }, EBADMSG);
-	host_info_refused(&(struct host_info){ text, 1, more, NULL }, EBADMSG);
+	host_info_refused(&(struct host_info){ text, 2, more, other, NULL },
+	    EBADMSG);
+	host_info_refused(&(struct host_info){ NULL, 1, more, other, NULL },
+	    EBADMSG);
+	host_info_refused(&(struct host_info){ text, 1, NULL, other, NULL },
+	    EBADMSG);
+	host_info_refused(&(struct host_info){ text, 1, more, NULL, NULL },
+	    EBADMSG);
+	b = new_body();
+	assert_int_equal(host_info_put(b,
+			     &(struct host_info){ text, 1, more, other,
+				 longest }),
+	    0);
+	assert_int_equal(host_info_decode(b), 0);
+	ibuf_free(b);
+	free(longest);
 }
 
 static void

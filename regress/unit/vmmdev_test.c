@@ -5,7 +5,10 @@
  * that behaves as the serial number of its disk says.
  */
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "lib/sandbox/sandbox.h"
 #include "regress/unit/vmmrole_test.h"
@@ -42,6 +45,48 @@ send_report(struct imsgbuf *ib)
 	imsg_close(ib, b);
 	if (imsgbuf_flush(ib) == -1)
 		_exit(9);
+}
+
+/* --- the system ------------------------------------------------------------ */
+
+static int reaps = -1;	 /* so many more, then processes take their time */
+static int sockets = -1; /* so many more socketpairs, then none */
+
+/* Nobody waits here: not for a process in uninterruptible I/O either. */
+pid_t
+waitpid(pid_t pid, int *status, int flags)
+{
+	if (!(flags & WNOHANG) && reaps != -1)
+		fail_msg("vmm blocks");
+	return wait4(pid, status, flags, NULL);
+}
+
+int
+waitid(idtype_t type, id_t id, siginfo_t *si, int flags)
+{
+	int rc;
+
+	if (reaps == 0) {
+		if (!(flags & WNOHANG))
+			fail_msg("vmm blocks");
+		return 0;
+	}
+	rc = (int)syscall(SYS_waitid, type, id, si, flags, NULL);
+	if (rc == 0 && si->si_pid != 0 && reaps > 0)
+		reaps--;
+	return rc;
+}
+
+int
+socketpair(int domain, int type, int protocol, int sv[2])
+{
+	if (sockets == 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	if (sockets > 0)
+		sockets--;
+	return (int)syscall(SYS_socketpair, domain, type, protocol, sv);
 }
 
 /* --- the device ----------------------------------------------------------- */
@@ -132,6 +177,7 @@ static void __attribute__((noreturn)) device_main(void)
 static uint32_t ndisks, nchannels;
 static uint64_t start_reqid;
 static int channels[VM_MAX_DISKS];
+static uint32_t runs[VM_MAX_DISKS];
 
 static void
 poke(uint32_t idx)
@@ -184,6 +230,7 @@ got_device(struct imsgbuf *ib, struct imsg *m, const char *name)
 	if (channels[id.idx] > 0)
 		close(channels[id.idx]);
 	channels[id.idx] = fd;
+	runs[id.idx] = id.run;
 	snprintf(text, sizeof(text), "got %u, replaced %u", id.idx, id.flags);
 	send_line(ib, text);
 	if (id.flags == 0)
@@ -193,14 +240,26 @@ got_device(struct imsgbuf *ib, struct imsg *m, const char *name)
 }
 
 static void
-give_up(struct imsgbuf *ib, uint32_t idx)
+give_up(struct imsgbuf *ib, uint32_t idx, uint32_t run)
 {
 	char text[] = "does not answer";
-	const struct dev_id id = { .idx = idx, .text = text };
+	const struct dev_id id = { .idx = idx, .run = run, .text = text };
 	struct ibuf *b = imsg_create(ib, IMSG_VMDOP_DEVICE_FAILED, 0, 0, 0);
 
 	if (b == NULL || ibuf_add_zero(b, MSG_HDR_LEN) == -1 ||
 	    dev_id_put(b, &id) == -1)
+		_exit(9);
+	imsg_close(ib, b);
+	if (imsgbuf_flush(ib) == -1)
+		_exit(9);
+}
+
+static void
+say_ending(struct imsgbuf *ib)
+{
+	struct ibuf *b = imsg_create(ib, IMSG_VMDOP_VM_ENDING, 0, 0, 0);
+
+	if (b == NULL || ibuf_add_zero(b, MSG_HDR_LEN) == -1)
 		_exit(9);
 	imsg_close(ib, b);
 	if (imsgbuf_flush(ib) == -1)
@@ -272,10 +331,16 @@ guest_order_got(struct imsgbuf *ib, struct imsg *m, uint64_t reqid,
 		guest_send(ib, IMSG_VMDOP_UNPAUSE_VM_RESPONSE, reqid, &ok);
 		break;
 	case IMSG_CTL_BREAK:
-		if (strcmp(name, "hangsup") == 0)
+		if (strcmp(name, "leaves") == 0)
+			say_ending(ib);
+		if (strcmp(name, "hangsup") == 0 || strcmp(name, "leaves") == 0)
 			close(channels[0]);
+		else if (strcmp(name, "lies") == 0)
+			give_up(ib, 7, 1);
+		else if (strcmp(name, "foretells") == 0)
+			give_up(ib, 0, runs[0] + 1);
 		else
-			give_up(ib, strcmp(name, "lies") == 0 ? 7 : 0);
+			give_up(ib, 0, strcmp(name, "old") == 0 ? 1 : runs[0]);
 		guest_send(ib, IMSG_CTL_BREAK_RESPONSE, reqid, &ok);
 		break;
 	case IMSG_VMDOP_VM_STOP:
@@ -534,11 +599,25 @@ not_paused(void **state)
 	stop();
 }
 
-/* One that ends well was told to, or has nothing to end for. */
+/* One that ends well, and was not told to: as good as dead. */
+static void
+ends_unasked(void **state)
+{
+	up("hangsup", "", "");
+	logged("I am vioblk0", 1);
+	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	logged("vm/hangsup/vioblk0: exited with status 0", 1);
+	logged("vm/hangsup/vioblk0: started again", 1);
+	logged("I am vioblk0", 2);
+	stop();
+}
+
+/* It was told to: not a word, and no other one. */
 static void
 ends_well(void **state)
 {
-	up("hangsup", "", "");
+	up("leaves", "", "");
 	logged("I am vioblk0", 1);
 	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
 	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_OK, VMEXIT_NONE, NULL);
@@ -548,6 +627,7 @@ ends_well(void **state)
 	expect(IMSG_VMDOP_PAUSE_VM_RESPONSE, 13, VMERR_OK, VMEXIT_NONE, NULL);
 	assert_int_equal(device_pid(0), 0);
 	assert_int_equal(count("started again"), 0);
+	assert_int_equal(count("exited"), 0);
 	stop();
 }
 
@@ -565,15 +645,136 @@ given_up(void **state)
 	stop();
 }
 
-/* A device that it does not have. */
+/* What it gives up is dead already, and its successor is not meant. */
+static void
+given_up_late(void **state)
+{
+	pid_t pid;
+
+	up("old", "", "");
+	logged("I am vioblk0", 1);
+	kill_device(0);
+	logged("I am vioblk0", 2);
+	pid = device_pid(0);
+	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	assert_int_equal(device_pid(0), pid);
+	assert_int_equal(count("gave it up"), 0);
+	stop();
+}
+
+/* A device, or a process of one, that it does not have. */
 static void
 lies(void **state)
 {
-	up("lies", "", NULL);
-	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
-	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_GONE, VMEXIT_NONE, NULL);
-	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED,
-	    "killed by vmm: malformed message");
+	static const char *const names[] = { "lies", "foretells" };
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		up(names[i], "", NULL);
+		order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+		expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_GONE, VMEXIT_NONE,
+		    NULL);
+		expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED,
+		    "killed by vmm: malformed message");
+	}
+}
+
+/* --- a launch that fails half-way ------------------------------------------- */
+
+/* Turns of the loop in which all that is not held back happens. */
+static void
+turn(void)
+{
+	int i;
+
+	for (i = 0; i < 50; i++)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* Started, of no use, killed, and not gone: nothing waits for it but this. */
+static void
+replacement_fails(void **state)
+{
+	struct fdlist *fds;
+	int fd;
+
+	up("ok", "", "");
+	logged("I am vioblk", 2);
+	fds = &device_find(TAILQ_FIRST(&role.guests), DEV_VIOBLK, 0)->fds;
+	fd = fds->ents[0].fd;
+	fds->ents[0].fd = 4000; /* no descriptor: it cannot be handed on */
+	reaps = 1;
+	kill_device(0);
+	expect(PAUSED, 0, VMERR_OK, VMEXIT_NONE,
+	    "vioblk0 cannot be started again: Bad file descriptor");
+	fds->ents[0].fd = fd;
+	turn();
+	assert_true(device_pid(0) > 1);
+	/* Its old I/O may still be under way. */
+	order(IMSG_VMDOP_UNPAUSE_VM, 1, 1, 12, 0, NULL);
+	expect(IMSG_VMDOP_UNPAUSE_VM_RESPONSE, 12, VMERR_GUEST, VMEXIT_NONE,
+	    "cannot be started again: Device or resource busy");
+	reaps = -1;
+	while (device_pid(0) != 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(count("vioblk0: started again"), 0);
+	order(IMSG_VMDOP_UNPAUSE_VM, 1, 1, 13, 0, NULL);
+	expect(IMSG_VMDOP_UNPAUSE_VM_RESPONSE, 13, VMERR_OK, VMEXIT_NONE, NULL);
+	logged("I am vioblk0", 2);
+	stop();
+}
+
+/* The end of a guest waits for the last of its processes, vmm does not. */
+static void
+ends_late(void **state)
+{
+	struct fdlist *fds;
+	int fd;
+
+	up("ok", "", "");
+	logged("I am vioblk", 2);
+	fds = &device_find(TAILQ_FIRST(&role.guests), DEV_VIOBLK, 0)->fds;
+	fd = fds->ents[0].fd;
+	fds->ents[0].fd = 4000;
+	reaps = 1;
+	kill_device(0);
+	expect(PAUSED, 0, VMERR_OK, VMEXIT_NONE, "cannot be started again");
+	fds->ents[0].fd = fd;
+	order(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 90, VMOP_FORCE, NULL);
+	expect(STOPPED, 90, VMERR_OK, VMEXIT_NONE, NULL);
+	reaps = 2; /* the vm process and the other disk */
+	turn();
+	assert_false(TAILQ_EMPTY(&role.guests));
+	reaps = -1;
+	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
+}
+
+/* The third of two devices' four channels cannot be made. */
+static void
+launch_fails(void **state)
+{
+	struct vmop_result r;
+	uint32_t type;
+
+	sockets = 3;
+	reaps = 0;
+	start_with("waits", 11, "deaf", "");
+	while (TAILQ_EMPTY(&role.guests))
+		event_base_loop(base, EVLOOP_ONCE);
+	sockets = -1;
+	turn();
+	/* Neither is it forgotten nor can another run begin. */
+	assert_false(TAILQ_EMPTY(&role.guests));
+	start_with("waits", 12, "", "");
+	expect(START, 12, VMERR_BUSY, VMEXIT_NONE, "has not ended");
+	reaps = -1;
+	assert_int_equal(next(&type, &r), 11);
+	assert_int_equal(type, START);
+	assert_int_equal(r.err, VMERR_GUEST);
+	assert_string_equal(r.text, "devices: Too many open files");
+	vmop_result_fini(&r);
+	assert_true(TAILQ_EMPTY(&role.guests));
 }
 
 /* --- bad devices ---------------------------------------------------------- */
@@ -795,9 +996,14 @@ main(int argc, char *argv[])
 		D(replaced),
 		D(too_often),
 		D(not_paused),
+		D(ends_unasked),
 		D(ends_well),
 		D(given_up),
+		D(given_up_late),
 		D(lies),
+		D(replacement_fails),
+		D(ends_late),
+		D(launch_fails),
 		D(bad_devices),
 		D(reports),
 		D(flood),

@@ -5,6 +5,8 @@
 
 #include "regress/unit/proto_test.h"
 
+#include <netinet/in.h>
+
 #include "lib/proto/vmspec.h"
 #include "lib/proto/wire.h"
 
@@ -49,6 +51,29 @@ __wrap_strdup(const char *s)
 
 /* --- a spec with all fields different ------------------------------------ */
 
+/* An interface as the parent has resolved it. */
+static void
+fill_net(struct net_conf *n)
+{
+	n->flags = NETF_LOCAL | NETF_INET6;
+	n->mtu = 9000;
+	n->pairs = 2;
+	n->lease = NET_LEASE;
+	memcpy(n->mac, "\xfe\xe1\xbb\1\2\3", 6);
+	memcpy(n->host_mac, "\xfe\xe1\xba\1\2\3", 6);
+	n->host4 = 0x64400102;
+	n->guest4 = 0x64400103;
+	n->host6[15] = 1;
+	n->guest6[0] = 0xfd;
+	n->ndns4 = n->ndns6 = n->nntp4 = NET_MAX_SERVERS;
+	n->dns4[2] = 0x08080808;
+	n->ntp4[0] = 0x0a000001;
+	memset(n->dns6[1], 0x11, sizeof(n->dns6[1]));
+	strcpy(n->ifname, "tap3");
+	strcpy(n->host, "web1");
+	strcpy(n->domain, "example.org");
+}
+
 static void
 fill_devices(struct vm_spec *s)
 {
@@ -70,6 +95,11 @@ fill_devices(struct vm_spec *s)
 	n->group = strdup("guests");
 	n->flags = NICF_UP | NICF_LOCKED | NICF_RDOMAIN;
 	n->rdomain = 77;
+	n->mtu = NET_MAX_MTU;
+	n->nforwards = 2;
+	n->forwards[0] = (struct net_forward){ IPPROTO_TCP, 8080, 80 };
+	n->forwards[1] = (struct net_forward){ IPPROTO_UDP, 65535, 1 };
+	fill_net(&n->net);
 	memcpy(n->lladdr, "\xfe\xe1\xbb\1\2\3", 6);
 	n = &s->nics[1];
 	n->flags = NICF_LOCAL | NICF_LLADDR;
@@ -137,6 +167,27 @@ same_str(const char *a, const char *b)
 }
 
 static void
+same_nic(const struct nic_spec *a, const struct nic_spec *b)
+{
+	uint32_t i;
+
+	same_str(a->ifname, b->ifname);
+	same_str(a->sw, b->sw);
+	same_str(a->group, b->group);
+	assert_int_equal(a->flags, b->flags);
+	assert_int_equal(a->rdomain, b->rdomain);
+	assert_int_equal(a->mtu, b->mtu);
+	assert_memory_equal(a->lladdr, b->lladdr, 6);
+	assert_int_equal(a->nforwards, b->nforwards);
+	for (i = 0; i < a->nforwards; i++) {
+		assert_int_equal(a->forwards[i].proto, b->forwards[i].proto);
+		assert_int_equal(a->forwards[i].port, b->forwards[i].port);
+		assert_int_equal(a->forwards[i].to, b->forwards[i].to);
+	}
+	assert_memory_equal(&a->net, &b->net, sizeof(a->net));
+}
+
+static void
 same_devices(const struct vm_spec *a, const struct vm_spec *b)
 {
 	uint32_t i;
@@ -149,14 +200,8 @@ same_devices(const struct vm_spec *a, const struct vm_spec *b)
 		assert_int_equal(a->disks[i].layers, b->disks[i].layers);
 		assert_int_equal(a->disks[i].qcow2, b->disks[i].qcow2);
 	}
-	for (i = 0; i < a->nnics; i++) {
-		same_str(a->nics[i].ifname, b->nics[i].ifname);
-		same_str(a->nics[i].sw, b->nics[i].sw);
-		same_str(a->nics[i].group, b->nics[i].group);
-		assert_int_equal(a->nics[i].flags, b->nics[i].flags);
-		assert_int_equal(a->nics[i].rdomain, b->nics[i].rdomain);
-		assert_memory_equal(a->nics[i].lladdr, b->nics[i].lladdr, 6);
-	}
+	for (i = 0; i < a->nnics; i++)
+		same_nic(&a->nics[i], &b->nics[i]);
 }
 
 static void
@@ -300,7 +345,68 @@ numbers(void **state)
 	refused(WITH(disks[0].layers, VM_MAX_LAYERS + 1), EBADMSG);
 	refused(WITH(disks[0].qcow2, 0x8), EBADMSG);
 	refused(WITH(disks[1].qcow2, 0x1), EBADMSG);
-	refused(WITH(nics[1].flags, 0x20), EBADMSG);
+}
+
+static void
+nics(void **state)
+{
+	refused(WITH(nics[1].flags, 0x100), EBADMSG);
+	accepted(WITH(nics[1].flags, 0xff));
+	refused(WITH(nics[1].mtu, NET_MIN_MTU - 1), EBADMSG);
+	refused(WITH(nics[1].mtu, NET_MAX_MTU + 1), EBADMSG);
+	accepted(WITH(nics[1].mtu, NET_MIN_MTU));
+	refused(WITH(nics[0].forwards[1].proto, 0), EBADMSG);
+	refused(WITH(nics[0].forwards[1].proto, IPPROTO_ICMP), EBADMSG);
+	refused(WITH(nics[0].forwards[0].port, 0), EBADMSG);
+	refused(WITH(nics[0].forwards[0].to, 0), EBADMSG);
+	refused(WITH(nics[0].net.flags, NETF_ALL + 1), EBADMSG);
+	refused(WITH(nics[0].net.pairs, NET_MAX_PAIRS + 1), EBADMSG);
+	refused(WITH(nics[0].net.mtu, NET_MIN_MTU - 1), EBADMSG);
+	refused(WITH(nics[0].net.mtu, NET_MAX_MTU + 1), EBADMSG);
+	accepted(WITH(nics[0].net.mtu, 0));
+}
+
+/* Bytes of a struct net_conf that has nothing. */
+static size_t
+net_size(void)
+{
+	static const struct net_conf none;
+	struct ibuf *b = ibuf_dynamic(0, BODY_MAX);
+	size_t n;
+
+	assert_int_equal(net_conf_put(b, &none), 0);
+	n = ibuf_size(b);
+	ibuf_free(b);
+	return n;
+}
+
+/* The most forwards of one interface, and a count of one more. */
+static void
+nic_counts(void **state)
+{
+	const struct net_forward f = { IPPROTO_TCP, 1, 1 };
+	struct vm_spec *s = vm_spec_new("x");
+	uint32_t i, lie = NET_MAX_FORWARDS + 1;
+	struct ibuf *b;
+	size_t len, at;
+
+	s->nnics = 1;
+	b = encode(s);
+	len = ibuf_size(b);
+	ibuf_free(b);
+	s->nics[0].nforwards = NET_MAX_FORWARDS;
+	for (i = 0; i < NET_MAX_FORWARDS; i++)
+		s->nics[0].forwards[i] = f;
+	b = encode(s);
+	assert_int_equal(decode_part(b, ibuf_size(b), decode), 0);
+	assert_int_equal(ibuf_size(b), len + NET_MAX_FORWARDS * 5);
+	/* The count is what differs first. */
+	at = len - net_size() - 4;
+	assert_int_equal(ibuf_set(b, at, &lie, 4), 0);
+	assert_int_equal(decode_part(b, ibuf_size(b), decode), -1);
+	assert_int_equal(errno, EBADMSG);
+	ibuf_free(b);
+	vm_spec_free(s);
 }
 
 /* A sample with one string replaced. */
@@ -455,6 +561,8 @@ main(void)
 		cmocka_unit_test(copies),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(nics),
+		cmocka_unit_test(nic_counts),
 		cmocka_unit_test(strings),
 		cmocka_unit_test(counts),
 		cmocka_unit_test(largest),

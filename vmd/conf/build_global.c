@@ -30,6 +30,7 @@ static const char *const words[W_MAX] = {
 	[W_INTERFACES] = "interfaces",
 	[W_LLADDR] = "lladdr",
 	[W_MEMORY] = "memory",
+	[W_MTU] = "mtu",
 	[W_OWNER] = "owner",
 	[W_RDOMAIN] = "rdomain",
 	[W_RESTART] = "restart",

@@ -1,21 +1,20 @@
 /*
- * What the grammar of vm.conf calls for interfaces, switches and local
- * addresses.
+ * What the grammar of vm.conf calls for interfaces and switches.
  */
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <net/ethernet.h>
 #include <netinet/ether.h>
-#include <bsd/stdlib.h>
+#include <netinet/in.h>
 
 #include "vmd/conf/conf_int.h"
 
-#define GROUP_LEN   15 /* of an interface group, also of a name */
-#define SWITCH_LEN  63
-#define RDOMAIN_MAX 255
+#define GROUP_LEN      15 /* of an interface group, also of a name */
+#define SWITCH_LEN     63
+#define RDOMAIN_MAX    255
+#define RDOMAIN_KERNEL 253 /* default, main and local table */
 
 /* --- interfaces --------------------------------------------------------- */
 
@@ -34,7 +33,7 @@ int
 nic_begin(struct parser *p, const char *type, int local)
 {
 	static const enum conf_word words[] = { W_SWITCH, W_GROUP, W_LLADDR,
-		W_RDOMAIN };
+		W_MTU, W_RDOMAIN };
 	struct vm_spec *s = p->vm;
 
 	if (s->nnics == VM_MAX_NICS) {
@@ -66,6 +65,7 @@ nic_begin(struct parser *p, const char *type, int local)
 int
 nic_lladdr(struct parser *p, const char *addr, int lock)
 {
+	static const uint8_t none[6];
 	struct ether_addr ea;
 
 	if (lock)
@@ -80,9 +80,88 @@ nic_lladdr(struct parser *p, const char *addr, int lock)
 		conf_error(p, "invalid address: %s", addr);
 		return -1;
 	}
+	/* All zeros mean none. */
 	memcpy(p->nic->lladdr, ea.ether_addr_octet, sizeof(p->nic->lladdr));
-	p->nic->flags |= NICF_LLADDR;
+	if (memcmp(p->nic->lladdr, none, sizeof(none)) != 0)
+		p->nic->flags |= NICF_LLADDR;
 	return 0;
+}
+
+int
+nic_mtu(struct parser *p, int64_t n)
+{
+	if (once(p, W_MTU) == -1)
+		return -1;
+	return set_number(p, &p->nic->mtu, "mtu", n, NET_MIN_MTU, NET_MAX_MTU);
+}
+
+int
+nic_forward(struct parser *p, int proto, int64_t port, int64_t to)
+{
+	struct nic_spec *n = p->nic;
+	uint32_t from = 0, where = 0;
+
+	if (n->nforwards == NET_MAX_FORWARDS) {
+		conf_error(p, "too many forwards: at most %d",
+		    NET_MAX_FORWARDS);
+		return -1;
+	}
+	if (set_number(p, &from, "port", port, 1, UINT16_MAX) == -1)
+		return -1;
+	if (to == 0)
+		to = port;
+	else if (to == -1)
+		to = 0;
+	if (set_number(p, &where, "port", to, 1, UINT16_MAX) == -1)
+		return -1;
+	n->forwards[n->nforwards++] = (struct net_forward){
+		.proto = (uint8_t)proto,
+		.port = (uint16_t)from,
+		.to = (uint16_t)where,
+	};
+	return 0;
+}
+
+/* What an interface of user mode cannot have, or NULL. */
+static const char *
+not_user(const struct nic_spec *n)
+{
+	if (n->flags & NICF_LOCAL)
+		return "local";
+	if (n->sw != NULL)
+		return "switch";
+	if (n->group != NULL)
+		return "group";
+	if (n->flags & NICF_RDOMAIN)
+		return "rdomain";
+	if (n->flags & NICF_LOCKED)
+		return "locked lladdr";
+	if (n->flags & NICF_ISOLATED)
+		return "isolated";
+	if (n->flags & NICF_NAT)
+		return "nat";
+	return n->ifname;
+}
+
+void
+nic_end(struct parser *p)
+{
+	const struct nic_spec *n = p->nic;
+	const char *why;
+
+	if (n->flags & NICF_USER) {
+		if ((why = not_user(n)) != NULL)
+			conf_error(p,
+			    "interface: user and %s exclude each other", why);
+		return;
+	}
+	if (n->flags & NICF_NAT && !(n->flags & NICF_LOCAL))
+		conf_error(p, "interface: nat is for local interfaces");
+	if (n->nforwards > 0 && !(n->flags & NICF_LOCAL))
+		conf_error(p,
+		    "interface: forward is for local and user interfaces");
+	if (n->flags & NICF_ISOLATED && n->sw == NULL)
+		conf_error(p, "interface: isolated is for those on a switch");
 }
 
 int
@@ -119,6 +198,13 @@ set_rdomain(struct parser *p, uint32_t *to, int64_t n)
 		return -1;
 	if (n < 0 || n > RDOMAIN_MAX) {
 		conf_error(p, "invalid rdomain: %lld", (long long)n);
+		return -1;
+	}
+	if (n >= RDOMAIN_KERNEL) {
+		conf_error(p,
+		    "invalid rdomain: %lld: a routing table of the "
+		    "system's own",
+		    (long long)n);
 		return -1;
 	}
 	*to = (uint32_t)n;
@@ -197,96 +283,4 @@ sw_end(struct parser *p)
 		switch_free(sw);
 	else
 		TAILQ_INSERT_TAIL(&p->conf->switches, sw, entry);
-}
-
-/* --- local addresses ---------------------------------------------------- */
-
-/* Split "address/length"; the length, -1 if absent, -2 if bad. */
-static int
-split_prefix(const char *s, char *addr, size_t len)
-{
-	const char *slash = strchr(s, '/'), *why;
-	size_t n = slash == NULL ? strlen(s) : (size_t)(slash - s);
-	int bits;
-
-	if (n >= len)
-		return -2;
-	memcpy(addr, s, n);
-	addr[n] = '\0';
-	if (slash == NULL)
-		return -1;
-	bits = (int)strtonum(slash + 1, 0, 128, &why);
-	return why == NULL ? bits : -2;
-}
-
-/* "10/8" means 10.0.0.0/8. */
-static int
-parse_v4(char *addr, size_t len, struct in_addr *in)
-{
-	size_t i, dots = 0;
-
-	for (i = 0; addr[i] != '\0'; i++)
-		dots += addr[i] == '.';
-	for (; dots < 3 && strlen(addr) + 2 < len; dots++)
-		strcat(addr, ".0");
-	return inet_pton(AF_INET, addr, in) == 1 ? 0 : -1;
-}
-
-int
-local_prefix(struct parser *p, const char *s)
-{
-	const char *why = NULL;
-	struct in_addr in = { 0 };
-	char addr[64];
-	uint32_t mask = 0;
-	int bits;
-
-	if ((bits = split_prefix(s, addr, sizeof(addr))) == -1)
-		bits = 16;
-	if (bits == -2 || parse_v4(addr, sizeof(addr), &in) == -1)
-		why = "invalid format";
-	else if (bits < 1)
-		why = "bad mask";
-	else if (bits > 16)
-		why = "bad mask: the length must be 1 to 16";
-	if (why == NULL) {
-		mask = ~0U << (32 - bits);
-		if (ntohl(in.s_addr) & ~mask)
-			why = "bad mask";
-	}
-	if (why != NULL) {
-		conf_error(p, "invalid local prefix: %s", why);
-		return -1;
-	}
-	p->conf->local_prefix = ntohl(in.s_addr);
-	p->conf->local_mask = mask;
-	p->conf->local_given = 1;
-	return 0;
-}
-
-int
-local_prefix6(struct parser *p, const char *s)
-{
-	const char *why = NULL;
-	struct in6_addr in6 = { 0 };
-	char addr[64];
-	int bits, i;
-
-	if ((bits = split_prefix(s, addr, sizeof(addr))) == -1)
-		bits = 64;
-	if (bits == -2 || inet_pton(AF_INET6, addr, &in6) != 1)
-		why = "invalid format";
-	else if (bits > 64)
-		why = "too large";
-	for (i = bits; why == NULL && i < 128; i++)
-		if (in6.s6_addr[i / 8] & (0x80 >> (i % 8)))
-			why = "bad mask";
-	if (why != NULL) {
-		conf_error(p, "invalid local inet6 prefix: %s", why);
-		return -1;
-	}
-	memcpy(p->conf->local_prefix6, in6.s6_addr, 16);
-	p->conf->local_prefix6_given = 1;
-	p->conf->local_inet6 = 1;
-	return 0;
 }

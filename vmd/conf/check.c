@@ -48,18 +48,9 @@ check_devices(struct parser *p, const struct vm_spec *s)
 	vm_error(p, s, "no kernel or disk/cdrom specified");
 }
 
-static int
-same_lladdr(const struct nic_spec *a, const struct nic_spec *b)
-{
-	return a != b && (a->flags & NICF_LLADDR) && (b->flags & NICF_LLADDR) &&
-	    memcmp(a->lladdr, b->lladdr, sizeof(a->lladdr)) == 0;
-}
-
 static void
 check_pair(struct parser *p, const struct vm_spec *s, const struct vm_spec *o)
 {
-	uint32_t i, j;
-
 	if (s != o && strcmp(s->name, o->name) == 0)
 		conf_report_at(p, 0, s->file, s->line,
 		    "vm \"%s\" failed: defined before, at %s:%u", s->name,
@@ -68,13 +59,7 @@ check_pair(struct parser *p, const struct vm_spec *s, const struct vm_spec *o)
 		conf_report_at(p, 0, s->file, s->line,
 		    "vm \"%s\" failed: id %u is that of vm \"%s\"", s->name,
 		    s->id, o->name);
-	for (i = 0; i < s->nnics; i++)
-		for (j = 0; j < (s == o ? i : o->nnics); j++)
-			if (same_lladdr(&s->nics[i], &o->nics[j]))
-				conf_report_at(p, 0, s->file, s->line,
-				    "vm \"%s\" failed: interface %u has the "
-				    "address of one of vm \"%s\"",
-				    s->name, i, o->name);
+	conf_check_net_pair(p, s, o);
 }
 
 static void
@@ -153,6 +138,7 @@ conf_check_all(struct parser *p)
 	check_switch_names(p);
 	TAILQ_FOREACH(v, &p->conf->vms, entry)
 		check_vm(p, v->spec);
+	conf_check_nets(p);
 }
 
 /* --- files ---------------------------------------------------------------- */
@@ -286,5 +272,6 @@ conf_check(const struct conf *c, const struct conf_opts *o)
 			errors += check_twice(s, i, o);
 		}
 	}
+	conf_note_nets(c, o);
 	return errors;
 }

@@ -22,6 +22,8 @@ conf_new(void)
 	TAILQ_INIT(&c->vms);
 	TAILQ_INIT(&c->switches);
 	TAILQ_INIT(&c->limits);
+	c->local_prefix = CONF_LOCAL_PREFIX;
+	c->local_mask = CONF_LOCAL_MASK;
 	return c;
 }
 
@@ -61,6 +63,8 @@ conf_free(struct conf *c)
 	}
 	free(c->firmware);
 	free(c->firmware_file);
+	free(c->nat_file);
+	free(c->domain);
 	free(c->agentx_context);
 	free(c->agentx_path);
 	free(c);
@@ -114,6 +118,10 @@ open_first(struct parser *p, const char *path)
 static void
 parser_fini(struct parser *p)
 {
+	int i;
+
+	for (i = 0; i < G_MAX; i++)
+		free(p->global_file[i]);
 	while (p->src != NULL)
 		conf_pop(p);
 	macros_free(p);

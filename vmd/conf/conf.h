@@ -49,6 +49,10 @@ struct conf_limit {
 };
 TAILQ_HEAD(conf_limits, conf_limit);
 
+/* Of local interfaces, unless the file says otherwise. */
+#define CONF_LOCAL_PREFIX 0x64400000U /* 100.64.0.0/10 */
+#define CONF_LOCAL_MASK	  0xffc00000U
+
 struct conf {
 	struct conf_vms vms;
 	struct conf_switches switches;
@@ -61,9 +65,18 @@ struct conf {
 	int socket_given;
 	uint32_t parallel;     /* staggered start; 0: not given */
 	uint32_t delay;	       /* seconds, if parallel is not 0 */
-	uint32_t local_prefix; /* host byte order */
+	uint32_t local_prefix; /* host byte order; always valid */
 	uint32_t local_mask;
 	int local_given;
+	int local_nat;	/* as if all local interfaces had `nat' */
+	char *nat_file; /* where it was given, or NULL */
+	uint32_t nat_line;
+	/* What guests are told; host byte order. */
+	uint32_t ndns4, ndns6, nntp4; /* 0: not given */
+	uint32_t dns4[NET_MAX_SERVERS];
+	uint32_t ntp4[NET_MAX_SERVERS];
+	uint8_t dns6[NET_MAX_SERVERS][16];
+	char *domain; /* or NULL */
 	int local_inet6;
 	uint8_t local_prefix6[16];
 	int local_prefix6_given;
@@ -72,7 +85,15 @@ struct conf {
 	char *agentx_path;    /* or NULL */
 };
 
-/* One complaint; `warning' 0: error.  `line' 0: about the file. */
+/*
+ * One complaint; `warning' 0: error, CONF_NOTE: nothing is wrong, but this
+ * is what will be done.  `line' 0: about the file.
+ */
+enum {
+	CONF_ERROR,
+	CONF_WARNING,
+	CONF_NOTE,
+};
 typedef void (*conf_report)(void *arg, int warning, const char *file,
     uint32_t line, const char *text);
 
@@ -100,9 +121,10 @@ struct conf *conf_load(const char *path, const struct conf_opts *o);
 void conf_free(struct conf *c);
 
 /*
- * What could never start: files of VMs that are not there, owners ... .
- * `vmd -n' and reload call it after conf_load(); reports as above; returns
- * the number of errors.  Opens nothing, stat(2)s only.
+ * What could never start: files of VMs that are not there, owners ... , and
+ * notes of what of the host will change.  `vmd -n' and reload call it after
+ * conf_load(); reports as above; returns the number of errors.  Opens
+ * nothing, stat(2)s only.
  */
 int conf_check(const struct conf *c, const struct conf_opts *o);
 

@@ -54,6 +54,7 @@ enum conf_word {
 	W_INTERFACES,
 	W_LLADDR,
 	W_MEMORY,
+	W_MTU,
 	W_OWNER,
 	W_RDOMAIN,
 	W_RESTART,
@@ -61,6 +62,14 @@ enum conf_word {
 	W_SWITCH,
 	W_VMS,
 	W_MAX
+};
+
+/* ... and once in all files. */
+enum conf_global {
+	G_DNS,
+	G_DOMAIN,
+	G_NTP,
+	G_MAX
 };
 
 struct parser {
@@ -88,6 +97,9 @@ struct parser {
 	struct conf_limit *limit;
 	int sw_disabled;
 	uint32_t first[W_MAX]; /* line where it was given, or 0 */
+	/* The same, with the file. */
+	uint32_t global_line[G_MAX];
+	char *global_file[G_MAX];
 };
 
 /* A user and a group as `owner' gives them. */
@@ -131,6 +143,10 @@ int vm_id(struct parser *p, int64_t n);
 int vm_restart(struct parser *p, const char *how);
 int vm_stop_timeout(struct parser *p, int64_t n);
 int nic_begin(struct parser *p, const char *type, int local);
+void nic_end(struct parser *p);
+int nic_mtu(struct parser *p, int64_t n);
+/* `to' 0: the same port; -1: what was given as 0. */
+int nic_forward(struct parser *p, int proto, int64_t port, int64_t to);
 int nic_lladdr(struct parser *p, const char *addr, int lock);
 int set_switch_name(struct parser *p, const char *name);
 int set_group(struct parser *p, char **to, const char *name);
@@ -148,6 +164,12 @@ void limit_end(struct parser *p);
 void limit_free(struct conf_limit *l);
 int local_prefix(struct parser *p, const char *s);
 int local_prefix6(struct parser *p, const char *s);
+int local_nat(struct parser *p);
+int dns_begin(struct parser *p);
+int dns_server(struct parser *p, const char *s);
+int ntp_begin(struct parser *p);
+int ntp_server(struct parser *p, const char *s);
+int domain(struct parser *p, const char *name);
 int firmware(struct parser *p, const char *path);
 int agentx_context(struct parser *p, const char *s);
 int agentx_path(struct parser *p, const char *s);
@@ -166,5 +188,12 @@ int set_number(struct parser *p, uint32_t *to, const char *what, int64_t n,
 
 /* check.c: what can be said when all was read. */
 void conf_check_all(struct parser *p);
+/* check_net.c: of interfaces, a part of it. */
+void conf_check_nets(struct parser *p);
+/* ... of one against one before it, or against itself. */
+void conf_check_net_pair(struct parser *p, const struct vm_spec *s,
+    const struct vm_spec *o);
+/* What of the host the interfaces will change, for conf_check(). */
+void conf_note_nets(const struct conf *c, const struct conf_opts *o);
 
 #endif

@@ -2,8 +2,10 @@
 CONF_SRCS = \
 	vmd/conf/build.c \
 	vmd/conf/build_global.c \
+	vmd/conf/build_local.c \
 	vmd/conf/build_net.c \
 	vmd/conf/check.c \
+	vmd/conf/check_net.c \
 	vmd/conf/conf.c \
 	vmd/conf/lex.c \
 	$(B)/gen/parse.c

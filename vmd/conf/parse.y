@@ -15,6 +15,7 @@ struct owner;
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 
 #include "lib/proto/vmspec.h"
 #include "vmd/conf/conf_int.h"
@@ -45,10 +46,12 @@ static char *join(struct parser *p, char *a, char *b);
 %token	RDOMAIN SEV SEVES SIZE SOCKET STAGGERED START SWITCH UP VM
 %token	CMDLINE CONSOLE CPUS FIRMWARE INITRD LIMIT LOG OVERCOMMIT READONLY
 %token	RESTART SERIAL STOP TIMEOUT USER VMS
+%token	DNS DOMAIN FORWARD ISOLATED MTU NAT NTP TCP TO UDP
 %token	<number> NUMBER
 %token	<string> STRING
-%type	<string> string word newword parent tap
-%type	<flag> local insflag locked
+%type	<string> string word newword netword parent tap
+%type	<flag> local insflag locked proto
+%type	<number> toport
 %destructor { free($$); } <string>
 
 %%
@@ -66,6 +69,7 @@ config		: /* empty */
 /* A name; the new words are names here. */
 word		: STRING
 		| newword
+		| netword
 		;
 
 newword		: CMDLINE	{ $$ = strdup("cmdline"); }
@@ -85,8 +89,25 @@ newword		: CMDLINE	{ $$ = strdup("cmdline"); }
 		| VMS		{ $$ = strdup("vms"); }
 		;
 
+/* Nothing of an interface follows a string: there they are a part of it. */
+netword		: DNS		{ $$ = strdup("dns"); }
+		| DOMAIN	{ $$ = strdup("domain"); }
+		| FORWARD	{ $$ = strdup("forward"); }
+		| ISOLATED	{ $$ = strdup("isolated"); }
+		| MTU		{ $$ = strdup("mtu"); }
+		| NAT		{ $$ = strdup("nat"); }
+		| NTP		{ $$ = strdup("ntp"); }
+		| TCP		{ $$ = strdup("tcp"); }
+		| TO		{ $$ = strdup("to"); }
+		| UDP		{ $$ = strdup("udp"); }
+		;
+
 string		: word
 		| string STRING	{
+			if (($$ = join(p, $1, $2)) == NULL)
+				YYERROR;
+		}
+		| string netword {
 			if (($$ = join(p, $1, $2)) == NULL)
 				YYERROR;
 		}
@@ -125,6 +146,15 @@ global		: LOCAL INET6	{ p->conf->local_inet6 = 1; }
 			free($3);
 			OK(rc);
 		}
+		| LOCAL NAT	{ OK(local_nat(p)); }
+		| DNS		{ OK(dns_begin(p)); } dnslist
+		| DOMAIN word	{
+			int rc = domain(p, $2);
+
+			free($2);
+			OK(rc);
+		}
+		| NTP		{ OK(ntp_begin(p)); } ntplist
 		| SOCKET OWNER sowner
 		| AGENTX agentxopts {
 			p->conf->agentx = 1;
@@ -141,6 +171,30 @@ global		: LOCAL INET6	{ p->conf->local_inet6 = 1; }
 		}
 		| LIMIT limitwho optnl '{' optnl limitopts '}' {
 			limit_end(p);
+		}
+		;
+
+dnslist		: dnsaddr
+		| dnslist optcomma dnsaddr
+		;
+
+dnsaddr		: STRING	{
+			int rc = dns_server(p, $1);
+
+			free($1);
+			OK(rc);
+		}
+		;
+
+ntplist		: ntpaddr
+		| ntplist optcomma ntpaddr
+		;
+
+ntpaddr		: STRING	{
+			int rc = ntp_server(p, $1);
+
+			free($1);
+			OK(rc);
 		}
 		;
 
@@ -292,7 +346,7 @@ vmopt		: ENABLE	{ p->vm->flags &= ~(uint32_t)VMF_DISABLED; }
 			free($3);
 			$3 = NULL;	/* stays on the stack for a while */
 			OK(rc);
-		} ifopts
+		} ifopts	{ nic_end(p); }
 		| BOOT string	{
 			int rc = vm_boot(p, $2);
 
@@ -468,6 +522,25 @@ ifopt		: SWITCH word	{
 		}
 		| UP		{ p->nic->flags |= NICF_UP; }
 		| DOWN		{ p->nic->flags &= ~(uint32_t)NICF_UP; }
+		| ISOLATED	{ p->nic->flags |= NICF_ISOLATED; }
+		| NAT		{ p->nic->flags |= NICF_NAT; }
+		| USER		{ p->nic->flags |= NICF_USER; }
+		| MTU NUMBER	{ OK(nic_mtu(p, $2)); }
+		| FORWARD proto NUMBER toport {
+			OK(nic_forward(p, $2, $3, $4));
+		}
+		;
+
+proto		: /* empty */	{ $$ = IPPROTO_TCP; }
+		| TCP		{ $$ = IPPROTO_TCP; }
+		| UDP		{ $$ = IPPROTO_UDP; }
+		;
+
+toport		: /* empty */	{ $$ = 0; }
+		| TO NUMBER	{
+			/* None is said by 0, which is no port. */
+			$$ = $2 == 0 ? -1 : $2;
+		}
 		;
 
 locked		: /* empty */	{ $$ = 0; }
@@ -496,16 +569,17 @@ conf_yyerror(struct parser *p, const char *text)
 		conf_error(p, "%s", text);
 }
 
-/* Both are gone afterwards. */
+/* Both are gone afterwards.  One that is NULL had no memory. */
 static char *
 join(struct parser *p, char *a, char *b)
 {
-	size_t la = strlen(a), lb = strlen(b);
+	size_t la = a == NULL ? 0 : strlen(a), lb = b == NULL ? 0 : strlen(b);
 	char *s = NULL;
 
 	if (la + lb >= CONF_MAXTOKEN)
 		conf_error(p, "string too long");
-	else if ((s = realloc(a, la + lb + 1)) == NULL)
+	else if (a == NULL || b == NULL ||
+	    (s = realloc(a, la + lb + 1)) == NULL)
 		conf_error(p, "out of memory");
 	if (s == NULL)
 		free(a);

@@ -2,10 +2,12 @@
 include vmd/dev/scsi.mk
 
 VIONET_SRCS = \
+	vmd/dev/stream.c \
 	vmd/dev/vionet.c \
 	vmd/dev/vionet_ctrl.c \
 	vmd/dev/vionet_rx.c \
 	vmd/dev/vionet_soft.c \
+	vmd/dev/vionet_stream.c \
 	vmd/dev/vionet_tap.c \
 	vmd/dev/vionet_tx.c
 
@@ -23,6 +25,17 @@ DEV_TEST_SRCS = regress/unit/dev_fake.c $(DISK_SRCS) $(IO_SRCS) \
 UNIT += vioblk_test
 vioblk_test_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_test_LIBS = $(DISK_LIBS) -lbsd
+
+UNIT += stream_test
+stream_test_SRCS = vmd/dev/stream.c
+
+FUZZ += stream
+stream_FUZZ_SRCS = vmd/dev/stream.c
+# Over an engine of its own.
+UNIT += vioblk_order_test
+vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
+	$(DISK_SRCS) $(IMAGE_SRCS) $(VIRTIO_SRCS) $(UTIL_SRCS)
+vioblk_order_test_LIBS = -lz -lzstd -lbsd
 
 UNIT += spin_test
 spin_test_SRCS = vmd/dev/spin.c

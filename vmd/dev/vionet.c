@@ -119,7 +119,7 @@ vionet_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 	n->d = d;
 	n->conf = &d->start.net;
 	n->npairs = n->conf->pairs;
-	n->backend = &net_tap;
+	n->backend = n->conf->flags & NETF_USER ? &net_stream : &net_tap;
 	if (n->npairs == 0 || n->npairs > NET_MAX_PAIRS ||
 	    d->nqueues != 2 * n->npairs + 1) {
 		snprintf(why, DEV_WHYLEN, "%u pairs of queues", n->npairs);

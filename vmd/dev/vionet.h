@@ -29,7 +29,8 @@
 #define NET_HOST_USO   56
 
 /* dev_page.state */
-#define NET_STATE_PAIRS 0
+#define NET_STATE_PAIRS	 0
+#define NET_STATE_STREAM 1 /* vionet_stream.c */
 
 struct net;
 
@@ -48,7 +49,7 @@ struct net_backend {
 	/* net_readable() once there is something to read. */
 	void (*watch)(struct net *n, unsigned int pair);
 };
-extern const struct net_backend net_tap;
+extern const struct net_backend net_tap, net_stream;
 
 /* One source of frames: a queue of the tap. */
 struct net_pair {

@@ -60,7 +60,8 @@ static int
 has_devices(const struct vm *v)
 {
 	return (v->state == VMS_RUNNING || v->state == VMS_PAUSED) &&
-	    v->run != NULL && (v->run->ndisks > 0 || v->run->cdrom != NULL);
+	    v->run != NULL &&
+	    (v->run->ndisks > 0 || v->run->cdrom != NULL || v->run->nnics > 0);
 }
 
 /* Is this one to answer to `l'? */
@@ -226,5 +227,7 @@ vm_devices(struct vm *v, int64_t since, struct dev_list *l)
 		add(v, DEV_VIOBLK, i, since, l);
 	if (v->run->cdrom != NULL)
 		add(v, DEV_VIOSCSI, 0, since, l);
+	for (i = 0; i < v->run->nnics; i++)
+		add(v, DEV_VIONET, i, since, l);
 	return 1;
 }

@@ -10,6 +10,7 @@
 #include <syslog.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
 /* Where complaints about a configuration go: the log, and to who asked. */
@@ -38,7 +39,10 @@ static void
 mention(void *arg, int warning, const char *file, uint32_t line,
     const char *text)
 {
-	log_warnx("%s:%u: warning: %s", file, line, text);
+	if (warning == CONF_NOTE)
+		log_info("%s:%u: %s", file, line, text);
+	else
+		log_warnx("%s:%u: warning: %s", file, line, text);
 }
 
 static int
@@ -247,6 +251,7 @@ conf_apply(struct parent *p, struct conf *c)
 	if (p->sock.fd != -1 &&
 	    ctlsock_chown(&p->sock, c->socket_uid, c->socket_gid) == -1)
 		log_warn("%s: owner", p->sock.path);
+	net_configure(p);
 	stagger_start(p);
 	return 0;
 }
@@ -267,7 +272,9 @@ static int
 has_settings(const struct conf *c)
 {
 	return c->socket_given || c->parallel != 0 || c->local_given ||
-	    c->local_inet6 || c->firmware != NULL || c->agentx;
+	    c->local_inet6 || c->local_nat || c->ndns4 > 0 || c->ndns6 > 0 ||
+	    c->nntp4 > 0 || c->domain != NULL || c->firmware != NULL ||
+	    c->agentx;
 }
 
 /* As a reload, but only what is new; the settings in use stay. */
@@ -301,6 +308,7 @@ conf_add(struct parent *p, struct conf *c)
 	}
 	assign_ids(p);
 	conf_free(c);
+	net_configure(p);
 	stagger_start(p);
 }
 

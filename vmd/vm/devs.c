@@ -127,7 +127,7 @@ bury(struct vdev *v)
 }
 
 static int
-attach(struct vdev *v, int *fd, uint32_t flags)
+attach(struct vdev *v, int *fd, const struct dev_id *id)
 {
 	struct peer_conf conf = {
 		.role = ROLE_DEVICE,
@@ -140,9 +140,10 @@ attach(struct vdev *v, int *fd, uint32_t flags)
 	int s = *fd;
 
 	bury(v);
+	v->run = id->run;
 	*fd = -1;
 	if ((v->peer = peer_new(v->ds->base, s, &conf)) == NULL ||
-	    greet(v, flags) == -1) {
+	    greet(v, id->flags) == -1) {
 		vdev_failed(v, strerror(errno));
 		return 0;
 	}
@@ -164,7 +165,7 @@ devs_channel(struct devs *ds, struct msg *m)
 		for (i = 0; i < ds->n; i++)
 			if (ds->devs[i].kind == (enum dev_kind)id.kind &&
 			    ds->devs[i].idx == id.idx)
-				rc = attach(&ds->devs[i], &m->fds[0], id.flags);
+				rc = attach(&ds->devs[i], &m->fds[0], &id);
 	dev_id_fini(&id);
 	return rc;
 }

@@ -20,7 +20,7 @@ static const struct msg_hdr no_request = { 0, 0 };
 void
 vdev_failed(struct vdev *v, const char *why)
 {
-	struct dev_id id = { .kind = v->kind, .idx = v->idx };
+	struct dev_id id = { .kind = v->kind, .idx = v->idx, .run = v->run };
 	char text[128];
 	struct ibuf *b;
 
@@ -192,28 +192,32 @@ vdev_writes(struct vdev *v, const struct notes *n)
 	unsigned int i;
 
 	for (i = 0; i < n->nwrites; i++)
-		if (v->life == LIFE_READY)
-			vdev_order(v, IMSG_DEVOP_CONFIG_WRITE, &n->writes[i]);
-		else
-			note_write(&v->held, &n->writes[i]);
+		vdev_order(v, IMSG_DEVOP_CONFIG_WRITE, &n->writes[i]);
 }
 
 static void
 pass_on(struct vdev *v, const struct notes *n)
 {
+	unsigned int i;
+
 	if (n->activate && n->reset) {
 		/* It never heard of it. */
 		vdev_reset_done(v);
 		return;
 	}
+	/* Kept until the reset: who knows what a device that dies has read? */
+	for (i = 0; i < n->nwrites; i++)
+		note_write(&v->held, &n->writes[i]);
 	if (n->activate) {
 		v->generation++;
 		v->on = 1;
 		if (v->life == LIFE_READY)
 			vdev_activate(v, 0);
+		/* It knows what was agreed on: a write may depend on that. */
+		vdev_writes(v, &v->held);
+	} else if (v->on) {
+		vdev_writes(v, n);
 	}
-	/* It knows what was agreed on: a write may depend on that. */
-	vdev_writes(v, n);
 	if (n->reset)
 		begin_reset(v);
 }

@@ -38,7 +38,8 @@ struct vdev {
 	struct peer *peer;
 	struct event *deadline;
 	enum life life;
-	int known; /* was ready once: the fields below are set */
+	uint32_t run; /* which of its processes, says vmm */
+	int known;    /* was ready once: the fields below are set */
 	uint64_t features;
 	unsigned int config_len;
 	uint8_t config[DEV_MAXCONFIG]; /* as it begins */
@@ -46,7 +47,7 @@ struct vdev {
 	int resetting;	   /* told, not answered */
 	int pausing;	   /* the same */
 	int ending;	   /* the same */
-	struct notes held; /* writes for one that is not ready yet */
+	struct notes held; /* writes since the reset, for each process */
 	uint64_t generation;
 	struct dev_activate act; /* under the lock until it is sent */
 	struct notes notes;	 /* under the lock */
@@ -87,7 +88,7 @@ void vdev_activate(struct vdev *v, uint32_t resume);
 /* It is of no more use: vmm kills it and starts another. */
 void vdev_failed(struct vdev *v, const char *why);
 void vdev_arm(struct vdev *v, unsigned int ms);
-/* Writes that were noted, to one that is ready. */
+/* Writes that were noted, to one that is ready and has its features. */
 void vdev_writes(struct vdev *v, const struct notes *n);
 void vdev_reset_done(struct vdev *v);
 /* No process has the queues: the record is of a time that is over. */

@@ -165,10 +165,10 @@ send_state(struct vdev *v)
 		v->pausing = v->ds->pausing;
 		vdev_order(v, IMSG_DEVOP_PAUSE, &o);
 	}
-	if (v->on)
+	if (v->on) {
 		vdev_activate(v, 1);
-	vdev_writes(v, &v->held);
-	v->held.nwrites = 0;
+		vdev_writes(v, &v->held);
+	}
 	if (v->ds->ending) {
 		v->ending = 1;
 		vdev_tell(v, IMSG_DEVOP_SHUTDOWN);

@@ -17,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <event2/event.h>
 
@@ -143,7 +142,8 @@ send_vm(struct device *d, int *fd, uint32_t flags)
 {
 	struct dev_id id = { .kind = d->start.kind,
 		.idx = d->start.idx,
-		.flags = flags };
+		.flags = flags,
+		.run = d->run };
 	int send = *fd;
 	struct ibuf *b;
 
@@ -164,6 +164,7 @@ device_kill(struct device *d, const char *why)
 		return;
 	if (why != NULL)
 		log_warnx("%s: %s, killed", d->name, why);
+	pidfd_watch(d->ended, d->g->m->base, d->pidfd);
 	syscall(SYS_pidfd_send_signal, d->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -173,6 +174,7 @@ device_closed(struct peer *p, const char *why)
 	device_kill(peer_arg(p), why);
 }
 
+/* All that can fail for want of memory, before there is a process. */
 static int
 watch(struct device *d, int *channel)
 {
@@ -189,9 +191,9 @@ watch(struct device *d, int *channel)
 	*channel = -1;
 	if ((d->peer = peer_new(d->g->m->base, fd, &conf)) == NULL)
 		return -1;
-	d->ended = event_new(d->g->m->base, d->pidfd, EV_READ | EV_PERSIST,
+	d->ended = event_new(d->g->m->base, -1, EV_READ | EV_PERSIST,
 	    device_ended, d);
-	if (d->ended == NULL || event_add(d->ended, NULL) == -1) {
+	if (d->ended == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
@@ -219,15 +221,16 @@ device_launch(struct device *d, uint32_t flags)
 {
 	int up[2] = { -1, -1 }, vm[2] = { -1, -1 }, saved_errno;
 
-	d->failed = d->left = 0;
+	d->failed = d->lost = 0;
+	d->run++;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, up) == -1 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, vm) == -1 ||
-	    exec_device(d, up[1], vm[1]) == -1)
+	    watch(d, &up[0]) == -1 || exec_device(d, up[1], vm[1]) == -1)
 		goto fail;
 	fd_close(&up[1]);
 	fd_close(&vm[1]);
-	if (watch(d, &up[0]) == -1 || send_start(d) == -1 ||
-	    send_vm(d, &vm[0], flags) == -1)
+	if (pidfd_watch(d->ended, d->g->m->base, d->pidfd) == -1 ||
+	    send_start(d) == -1 || send_vm(d, &vm[0], flags) == -1)
 		goto fail;
 	if (flags & DEVF_REPLACED)
 		d->replaced++;
@@ -235,11 +238,12 @@ device_launch(struct device *d, uint32_t flags)
 fail:
 	saved_errno = errno;
 	if (d->pidfd != -1) {
+		/* It may take its time: device_ended() will see. */
+		d->lost = 1;
 		device_kill(d, NULL);
-		while (waitpid(d->pid, NULL, 0) == -1 && errno == EINTR)
-			;
+	} else {
+		device_forget(d);
 	}
-	device_forget(d);
 	fd_close(&up[0]);
 	fd_close(&up[1]);
 	fd_close(&vm[0]);
@@ -394,18 +398,6 @@ devices_kill(struct guest *g)
 			n++;
 		}
 	return n;
-}
-
-void
-devices_reap(struct guest *g)
-{
-	struct device *d;
-
-	devices_kill(g);
-	TAILQ_FOREACH(d, &g->devices, entry)
-		while (d->pid != -1 && waitpid(d->pid, NULL, 0) == -1 &&
-		    errno == EINTR)
-			;
 }
 
 struct device *

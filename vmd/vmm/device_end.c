@@ -1,8 +1,9 @@
 /*
  * The end of a device process, in vmm, and what then.
  *
- * One that dies is started again with what it was given once it was reaped,
- * so that its old I/O is over; the vm process gives it the queues.  One that
+ * One that dies, or ends in any way that nobody has asked for, is started
+ * again with what it was given once it was reaped, so that its old I/O is
+ * over; the vm process gives it the queues.  One that
  * dies three times in a minute stays dead, its guest is paused, and a person
  * who says `unpause' tries again.
  */
@@ -88,7 +89,7 @@ static int
 ending(const struct guest *g)
 {
 	return g->over || g->closed || peer_has_ended(g->peer) || g->stopping ||
-	    g->killed != NULL || g->refusal.err != VMERR_OK ||
+	    g->leaving || g->killed != NULL || g->refusal.err != VMERR_OK ||
 	    g->words.exit != VMEXIT_NONE;
 }
 
@@ -98,7 +99,7 @@ device_ended(int fd, short ev, void *arg)
 	struct device *d = arg;
 	struct guest *g = d->g;
 	char why[sizeof(g->died)];
-	int status = 0;
+	int status = 0, lost = d->lost;
 
 	/*
 	 * First what they still had to say: when the vm process goes, its
@@ -114,9 +115,9 @@ device_ended(int fd, short ev, void *arg)
 		status = 1 << 8;
 	}
 	device_forget(d);
-	/* With 0 it was let go by the vm process, which may say more. */
-	d->left = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !d->failed;
-	if (ending(g) || d->left) {
+	d->lost = 0;
+	/* With 0 it has told the vm process why it cannot begin. */
+	if (ending(g) || lost || (!g->up && status == 0 && !d->failed)) {
 		guest_settle(g);
 		return;
 	}
@@ -134,13 +135,7 @@ void
 device_failed(struct device *d, const char *why)
 {
 	d->failed = 1;
-	if (d->pidfd != -1) {
-		device_kill(d, why);
-	} else if (d->left && d->g->up && !ending(d->g)) {
-		d->left = 0;
-		log_warnx("%s: %s", d->name, why);
-		replace(d);
-	}
+	device_kill(d, why);
 }
 
 int
@@ -152,6 +147,10 @@ devices_retry(struct guest *g)
 	if (ending(g))
 		return 0;
 	TAILQ_FOREACH(d, &g->devices, entry) {
+		if (d->lost) {
+			errno = EBUSY; /* with its last I/O */
+			return -1;
+		}
 		if (d->pidfd != -1)
 			continue;
 		memset(d->deaths, 0, sizeof(d->deaths));

@@ -33,6 +33,20 @@ guest_find(struct vmm_role *m, uint32_t id, uint64_t generation)
 	return NULL;
 }
 
+int
+pidfd_watch(struct event *ev, struct event_base *base, int pidfd)
+{
+	if (event_pending(ev, EV_READ, NULL))
+		return 0;
+	if (event_assign(ev, base, pidfd, EV_READ | EV_PERSIST,
+		event_get_callback(ev), event_get_callback_arg(ev)) == -1 ||
+	    event_add(ev, NULL) == -1) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
 void
 guest_kill(struct guest *g, const char *why, enum vmerr e)
 {
@@ -40,6 +54,8 @@ guest_kill(struct guest *g, const char *why, enum vmerr e)
 		g->killed = why;
 		g->why = e;
 	}
+	if (!g->over)
+		pidfd_watch(g->ended, g->m->base, g->pidfd);
 	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -259,6 +275,7 @@ void
 order_free(struct guest *g, struct order *o)
 {
 	TAILQ_REMOVE(&g->orders, o, entry);
+	g->norders--;
 	if (o->late != NULL)
 		event_free(o->late);
 	free(o->why);
@@ -325,12 +342,26 @@ guest_device_failed(struct peer *p, struct msg *m)
 	if (dev_id_get(&m->body, &id) == -1)
 		return -1;
 	if (wire_end(&m->body) == -1 ||
-	    (d = device_find(g, id.kind, id.idx)) == NULL) {
+	    (d = device_find(g, id.kind, id.idx)) == NULL || id.run > d->run) {
 		dev_id_fini(&id);
 		return -1;
 	}
-	device_failed(d, "the vm process gave it up");
+	/* Not if it speaks of one that has died meanwhile. */
+	if (id.run == d->run)
+		device_failed(d, "the vm process gave it up");
 	dev_id_fini(&id);
+	return 0;
+}
+
+/* It ends its devices: their ends are in order from now on. */
+static int
+guest_leaves(struct peer *p, struct msg *m)
+{
+	struct guest *g = peer_arg(p);
+
+	if (!g->up || g->leaving)
+		return -1;
+	g->leaving = 1;
 	return 0;
 }
 
@@ -351,6 +382,7 @@ const struct msg_handler guest_msgs[] = {
 	{ IMSG_CTL_LOG,			ROLE_VM, peer_log },
 	{ IMSG_CTL_READY,		ROLE_VM, guest_ready },
 	{ IMSG_VMDOP_START_VM_RESPONSE,	ROLE_VM, guest_start_response },
+	{ IMSG_VMDOP_VM_ENDING,		ROLE_VM, guest_leaves },
 	{ IMSG_VMDOP_VM_EXIT,		ROLE_VM, guest_exit },
 	{ IMSG_VMDOP_PAUSE_VM_RESPONSE,	ROLE_VM, guest_answer },
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, guest_answer },
@@ -374,6 +406,7 @@ order_new(struct guest *g, struct msg_hdr hdr, uint32_t answer)
 	o->hdr = hdr;
 	o->answer = answer;
 	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	g->norders++;
 	o->late = event_new(g->m->base, -1, 0, order_late, o);
 	if (o->late == NULL || event_add(o->late, &tv) == -1) {
 		order_free(g, o);
@@ -389,6 +422,13 @@ guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
 	struct order *o;
 	struct ibuf *b;
 
+	/* Late ones stay until it answers, if it ever does. */
+	if (g->norders >= VMM_MAX_ORDERS) {
+		peer_fail(g->m->up, m, answer, VMERR_LIMIT,
+		    "%s has not answered %d requests: no more until it does",
+		    g->name, VMM_MAX_ORDERS);
+		return;
+	}
 	if ((o = order_new(g, m->hdr, answer)) == NULL) {
 		peer_fail(g->m->up, m, answer, VMERR_FAILED, "no memory");
 		return;
@@ -410,11 +450,12 @@ guest_hold(struct guest *g, const char *why)
 {
 	const struct msg_hdr none = { 0 };
 	struct vmop_id v = { .id = g->id, .generation = g->generation };
-	struct order *o;
+	struct order *o = NULL;
 	struct ibuf *b = NULL;
 
 	log_warnx("vm/%s: %s: to be paused", g->name, why);
-	if ((o = calloc(1, sizeof(*o))) == NULL ||
+	if (g->norders >= VMM_MAX_ORDERS ||
+	    (o = calloc(1, sizeof(*o))) == NULL ||
 	    (o->why = strdup(why)) == NULL ||
 	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
 	    vmop_id_put(b, &v) == -1) {
@@ -425,6 +466,7 @@ guest_hold(struct guest *g, const char *why)
 	if (peer_send(g->peer, IMSG_VMDOP_PAUSE_VM, none, b, NULL, 0) == -1)
 		goto fail;
 	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	g->norders++;
 	return;
 fail:
 	if (o != NULL)

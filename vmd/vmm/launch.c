@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <event2/event.h>
 
@@ -105,6 +104,7 @@ guest_new(struct vmm_role *m, const struct vm_spec *spec, struct msg_hdr start)
 	return g;
 }
 
+/* All that can fail for want of memory, before there is a process. */
 static int
 watch(struct guest *g, int *channel)
 {
@@ -117,25 +117,51 @@ watch(struct guest *g, int *channel)
 		.closed = guest_closed,
 		.arg = g,
 	};
-	struct timeval tv = { .tv_sec = g->m->launch_s };
 	int fd = *channel;
 
-	if (g->probe && tv.tv_sec > VMM_PROBE_S)
-		tv.tv_sec = VMM_PROBE_S;
 	snprintf(name, sizeof(name), "vm/%s", g->name);
 	*channel = -1;
 	if ((g->peer = peer_new(g->m->base, fd, &conf)) == NULL)
 		return -1;
-	g->ended = event_new(g->m->base, g->pidfd, EV_READ | EV_PERSIST,
-	    guest_ended, g);
+	g->ended = event_new(g->m->base, -1, EV_READ | EV_PERSIST, guest_ended,
+	    g);
 	g->deadline = event_new(g->m->base, -1, 0, guest_late, g);
-	if (g->ended == NULL || g->deadline == NULL ||
-	    event_add(g->ended, NULL) == -1 ||
-	    event_add(g->deadline, &tv) == -1) {
+	if (g->ended == NULL || g->deadline == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
 	return 0;
+}
+
+/* Its process is there: now it has a deadline. */
+static int
+watch_process(struct guest *g)
+{
+	struct timeval tv = { .tv_sec = g->m->launch_s };
+
+	if (g->probe && tv.tv_sec > VMM_PROBE_S)
+		tv.tv_sec = VMM_PROBE_S;
+	if (pidfd_watch(g->ended, g->m->base, g->pidfd) == -1)
+		return -1;
+	if (event_add(g->deadline, &tv) == -1) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
+/* There are processes, and they may take their time: end.c will see. */
+static void
+abandon(struct guest *g, const char *why)
+{
+	snprintf(g->died, sizeof(g->died), "%s", why);
+	if ((g->refusal.text = strdup(why)) != NULL) {
+		g->refusal.err = VMERR_GUEST;
+		g->refusal.id = g->id;
+		g->refusal.generation = g->generation;
+	}
+	devices_kill(g);
+	guest_kill(g, g->died, VMERR_GUEST);
 }
 
 struct guest *
@@ -158,12 +184,15 @@ guest_launch(struct vmm_role *m, const struct vm_spec *spec, struct fdlist *fds,
 	what = "socketpair";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		goto fail;
+	what = "channel";
+	if (watch(g, &sv[0]) == -1)
+		goto fail;
 	what = "vmd-guest";
 	if (exec_guest(g, sv[1]) == -1)
 		goto fail;
 	fd_close(&sv[1]);
-	what = "channel";
-	if (watch(g, &sv[0]) == -1)
+	what = "process";
+	if (watch_process(g) == -1)
 		goto fail;
 	what = "devices";
 	if (devices_new(g, spec, fds) == -1 || send_start(g, spec, fds) == -1 ||
@@ -175,11 +204,8 @@ fail:
 	fd_close(&sv[0]);
 	fd_close(&sv[1]);
 	if (g != NULL && g->pidfd != -1) {
-		/* Their end is reported by nobody: reap them here. */
-		guest_kill(g, "not launched", VMERR_GUEST);
-		devices_reap(g);
-		while (waitpid(g->pid, NULL, 0) == -1 && errno == EINTR)
-			;
+		abandon(g, why);
+		return g;
 	}
 	if (g != NULL)
 		guest_free(g);

@@ -16,14 +16,16 @@ struct event_base;
  * vmm: launches guests, passes orders to them and answers back, reaps them.
  */
 
-#define VMM_LAUNCH_S 30 /* from the launch to the answer */
-#define VMM_PROBE_S  2
-#define VMM_ORDER_S  10 /* from an order to its answer */
-#define VMM_KILL_S   10 /* from STOP to SIGKILL */
-#define VMM_END_S    5	/* the same when vmm itself ends */
-#define VMM_CLOSE_S  5	/* from the end of the channel to SIGKILL */
+#define VMM_LAUNCH_S   30 /* from the launch to the answer */
+#define VMM_PROBE_S    2
+#define VMM_ORDER_S    10 /* from an order to its answer */
+#define VMM_KILL_S     10 /* from STOP to SIGKILL */
+#define VMM_END_S      5  /* the same when vmm itself ends */
+#define VMM_CLOSE_S    5  /* from the end of the channel to SIGKILL */
 
-#define VMM_TEXT_MAX 1024 /* of what a guest's process says, with NUL */
+#define VMM_MAX_ORDERS 64 /* to one guest, that it has not answered */
+
+#define VMM_TEXT_MAX   1024 /* of what a guest's process says, with NUL */
 
 struct guest;
 
@@ -54,8 +56,9 @@ struct device {
 	struct event *ended;
 	uint32_t own;		       /* its own report; 0: none yet */
 	int failed;		       /* the vm process has given it up */
+	uint32_t run;		       /* how many processes it has had */
 	uint32_t replaced;	       /* how often, in this run */
-	int left;		       /* ended in order, and is not replaced */
+	int lost;		       /* killed: it could not be launched */
 	int64_t deaths[DEVICE_DEATHS]; /* ms; the last ones */
 };
 
@@ -78,6 +81,7 @@ struct guest {
 	struct vmop_result refusal; /* its answer, if it does not */
 	struct vmop_result words;   /* its last ones; exit 0: none */
 	int stopping;		    /* told to end */
+	int leaving;		    /* its devices are, it says */
 	int closed;		    /* its channel ended */
 	const char *broken;	    /* what was wrong with a message */
 	const char *killed;	    /* why we killed it, or NULL */
@@ -86,6 +90,7 @@ struct guest {
 	int status;		    /* then: as of waitpid(2) */
 	enum vmerr why;		    /* the same, for an open request */
 	TAILQ_HEAD(, order) orders;
+	unsigned int norders;
 	TAILQ_HEAD(, device) devices;
 	unsigned int ndevices;
 };
@@ -113,7 +118,8 @@ void vmm_role_init(struct vmm_role *m, struct event_base *base);
 /* --- launch.c --- */
 /*
  * Start the process of a guest and tell it to begin.  Takes the descriptors
- * of `fds'.  NULL with a sentence in `why'.
+ * of `fds'.  NULL with a sentence in `why'; what fails when there are
+ * processes is told when they have ended, as of any other guest.
  */
 struct guest *guest_launch(struct vmm_role *m, const struct vm_spec *spec,
     struct fdlist *fds, struct msg_hdr start, char *why, size_t len);
@@ -122,6 +128,11 @@ struct guest *guest_launch(struct vmm_role *m, const struct vm_spec *spec,
 extern const struct msg_handler guest_msgs[];
 extern const size_t guest_nmsgs;
 struct guest *guest_find(struct vmm_role *m, uint32_t id, uint64_t generation);
+/*
+ * Have `ev' called when the process of `pidfd' has ended, if it is not yet
+ * arranged.  0, or -1 with errno: it is tried again with each kill.
+ */
+int pidfd_watch(struct event *ev, struct event_base *base, int pidfd);
 /* SIGKILL, for a reason (that stays, NULL: it ended by itself). */
 void guest_kill(struct guest *g, const char *why, enum vmerr e);
 /* Tell the parent what it reports of itself; 0: it has ended. */
@@ -160,9 +171,11 @@ void devices_free(struct guest *g);
 int devices_launch(struct guest *g);
 /* SIGKILL; how many there were. */
 int devices_kill(struct guest *g);
-/* The same, and wait for their end. */
-void devices_reap(struct guest *g);
 struct device *device_find(struct guest *g, uint32_t kind, uint32_t idx);
+/*
+ * 0, or -1 with errno; if there is a process then, it was killed, and
+ * `pidfd' and `lost' stay until it is reaped.
+ */
 int device_launch(struct device *d, uint32_t flags);
 void device_kill(struct device *d, const char *why);
 /* Its process is gone, or never was. */

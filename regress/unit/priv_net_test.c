@@ -1,0 +1,646 @@
+/*
+ * What priv does to a host, in a network namespace of our own: interfaces
+ * with all that belongs to them, switches, the packet filter, leftovers; and
+ * that nothing is left of it.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <bsd/unistd.h>
+#include <linux/if_tun.h>
+
+#include "lib/proto/msg.h"
+#include "regress/unit/priv_rig.h"
+
+static char before[65536];
+
+static int
+setup(void **state)
+{
+	rig_real = *(const int *)*state;
+	snprintf(before, sizeof(before), "%s", rig_host());
+	return 0;
+}
+
+static void
+assert_as_before(void)
+{
+	assert_string_equal(rig_host(), before);
+}
+
+static void
+local(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_INET6);
+	const char *s;
+
+	rig_begin();
+	n.pairs = 3;
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_string_equal(rig.r.ifname, "tap0");
+	assert_int_equal(rig.r.mtu, 1500);
+	assert_int_equal(rig.r.mac[0], 0xfe);
+	assert_int_equal(rig.nfds, 3);
+	s = sh("ip -d link show tap0");
+	assert_has(s, "alias vmd " RIG_TAG " vm1-if0-web");
+	assert_has(s, "type tap pi off vnet_hdr on multi_queue");
+	assert_has(s, "persist off");
+	assert_has(s, "addrgenmode none");
+	s = sh("ip addr show tap0");
+	assert_has(s, "inet 100.64.1.2/31");
+	assert_has(s, "inet6 fd12:3456:789a:bcde:6440:103:0:1/96");
+	assert_has(s, "inet6 fe80::1/64");
+	assert_hasnt(s, "tentative");
+	assert_has(sh("ip -6 route"), "fd12:3456:789a:bcde:fc00::1 dev tap0");
+	assert_int_equal(rig_sysctl("ipv6/conf/tap0/accept_ra"), 0);
+	assert_int_equal(rig_sysctl("ipv6/conf/tap0/disable_ipv6"), 0);
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_as_before();
+	rig_shutdown();
+	assert_as_before();
+}
+
+/* A leftover of our own, that has nothing to do with a guest's. */
+static void
+end_as_before(void)
+{
+	rig_close_taps();
+	rig_shutdown();
+	assert_as_before();
+}
+
+static void
+without_inet6(void **state)
+{
+	struct priv_nic n = rig_local(2, 0);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig_sysctl("ipv6/conf/tap0/disable_ipv6"), 1);
+	assert_int_equal(rig_sysctl("ipv6/conf/tap0/accept_ra"), 0);
+	assert_hasnt(sh("ip addr show tap0"), "inet6");
+	end_as_before();
+}
+
+static void
+names(void **state)
+{
+	struct priv_nic n = rig_local(1, 0);
+	char tap7[] = "tap7";
+	int fd;
+
+	rig_begin();
+	n.ifname = tap7;
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_string_equal(rig.r.ifname, "tap7");
+	fd = dup(rig.fds[0]);
+	/* Known to us, and known to the kernel. */
+	assert_int_equal(rig_nic(&n), VMERR_EXISTS);
+	assert_string_equal(rig.r.text, "tap7: in use already");
+	sh("ip tuntap add tap8 mode tap");
+	tap7[3] = '8';
+	n.host4 += 256;
+	n.guest4 += 256;
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_string_equal(rig.r.text, "tap: tap8: Device or resource busy");
+	assert_has(sh("ip -br link"), "tap8");
+	/* Others' are not touched. */
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap8"), VMERR_NOTFOUND);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_has(sh("ip -br link"), "tap8");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap7"), VMERR_OK);
+	assert_hasnt(sh("ip -br link"), "tap7");
+	close(fd);
+	sh("ip link del tap8");
+	end_as_before();
+}
+
+/* --- addresses of the host ----------------------------------------------- */
+
+static void
+taken4(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT);
+
+	rig_begin();
+	sh("ip link add world type bridge; ip addr add 100.64.0.7/16 dev world");
+	/* It is down, so has no routes. */
+	assert_int_equal(rig_nic(&n), VMERR_EXISTS);
+	assert_string_equal(rig.r.text,
+	    "100.64.1.2/31: the host has 100.64.0.7/16 on world already");
+	sh("ip link set world up; ip addr flush dev world;"
+	   "ip route add 100.64.1.0/24 dev world");
+	assert_int_equal(rig_nic(&n), VMERR_EXISTS);
+	assert_string_equal(rig.r.text,
+	    "100.64.1.2/31: the host has 100.64.1.0/24 on world already");
+	assert_hasnt(sh("ip -br link"), "tap0");
+	assert_int_equal(rig.nfds, 0);
+	/* A default route, or one through a gateway, is not in the way. */
+	sh("ip route flush dev world; ip addr add 10.1.1.1/24 dev world;"
+	   "ip route add default via 10.1.1.2;"
+	   "ip route add 100.64.0.0/10 via 10.1.1.2");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	sh("ip link del world");
+	end_as_before();
+}
+
+static void
+taken6(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_INET6);
+
+	rig_begin();
+	sh("ip link add world type bridge; ip link set world up;"
+	   "ip addr add fd12:3456:789a:bcde::1/64 dev world");
+	assert_int_equal(rig_nic(&n), VMERR_EXISTS);
+	assert_string_equal(rig.r.text,
+	    "fd12:3456:789a:bcde:6440:103:0:1/96: the host has "
+	    "fd12:3456:789a:bcde::1/64 on world already");
+	assert_hasnt(sh("ip -br link"), "tap0");
+	sh("ip link del world");
+	end_as_before();
+}
+
+/* Another daemon is somebody else. */
+static void
+taken_by_another(void **state)
+{
+	struct priv_nic n = rig_local(1, 0);
+
+	rig_begin();
+	sh("ip tuntap add tap5 mode tap; ip addr add 100.64.1.2/31 dev tap5;"
+	   "ip link set tap5 alias 'vmd deadbeef vm1-if0-web'");
+	assert_int_equal(rig_nic(&n), VMERR_EXISTS);
+	assert_has(rig.r.text, "on tap5 already");
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_has(sh("ip -br link"), "tap5");
+	sh("ip link del tap5");
+	end_as_before();
+}
+
+/* --- the packet filter --------------------------------------------------- */
+
+static void
+nat(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT | PRIVF_INET6);
+	struct priv_nic m = rig_local(2, PRIVF_NAT);
+	const char *s;
+	int fd;
+
+	rig_begin();
+	n.nforwards = 2;
+	n.forwards[0] = (struct net_forward){ 6, 8080, 80 };
+	n.forwards[1] = (struct net_forward){ 17, 5353, 53 };
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.forwarding, PRIVFWD_4 | PRIVFWD_6);
+	fd = dup(rig.fds[0]);
+	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 1);
+	assert_int_equal(rig_sysctl("ipv6/conf/all/forwarding"), 1);
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	s = sh("nft list ruleset");
+	assert_has(s, "table inet vmd-" RIG_TAG);
+	assert_has(s, "flags owner");
+	assert_has(s, "elements = { 100.64.1.3, 100.64.2.3 }");
+	assert_has(s, "elements = { \"tap0\", \"tap1\" }");
+	assert_has(s, "elements = { fd12:3456:789a:bcde:fc00::1 }");
+	assert_has(s, "ip saddr @nat4 oifname != @local masquerade");
+	assert_has(s, "tcp dport 8080 dnat ip to 100.64.1.3:80");
+	assert_has(s,
+	    "udp dport 5353 dnat ip6 to "
+	    "[fd12:3456:789a:bcde:fc00::1]:53");
+	/* It is ours alone. */
+	assert_has(sh("nft flush ruleset; nft delete table inet vmd-" RIG_TAG
+		      " 2>&1"),
+	    "Operation not permitted");
+	assert_has(sh("nft list ruleset"), "masquerade");
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap1"), VMERR_OK);
+	assert_hasnt(sh("nft list ruleset"), "100.64.2.3");
+	assert_has(sh("nft list ruleset"), "100.64.1.3");
+	close(fd);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_int_equal(rig.r.forwarding, 0);
+	assert_as_before();
+	end_as_before();
+}
+
+/* What forwarding changes beside itself is put back too. */
+static void
+forwarding(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT | PRIVF_INET6);
+
+	sh("ip link add world type bridge; ip link set world up;"
+	   "echo 0 >/proc/sys/net/ipv4/conf/all/accept_redirects;"
+	   "echo 1 >/proc/sys/net/ipv4/conf/world/forwarding");
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	/* A host that learns its routes goes on doing so. */
+	assert_int_equal(rig_sysctl("ipv6/conf/world/accept_ra"), 2);
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_int_equal(rig_sysctl("ipv6/conf/world/accept_ra"), 1);
+	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 0);
+	assert_int_equal(rig_sysctl("ipv4/conf/world/forwarding"), 1);
+	assert_int_equal(rig_sysctl("ipv4/conf/all/accept_redirects"), 0);
+	sh("ip link del world;"
+	   "echo 1 >/proc/sys/net/ipv4/conf/all/accept_redirects");
+	/* Where it is on it stays on. */
+	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.forwarding, PRIVFWD_6);
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 1);
+	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
+	end_as_before();
+}
+
+/* Killed with the interface, and told by the parent what it had done. */
+static void
+forwarding_inherited(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.forwarding, PRIVFWD_4);
+	rig_kill();
+	rig_close_taps();
+	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 1);
+	assert_string_equal(sh("nft list ruleset"), "");
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_4), VMERR_OK);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 0);
+	end_as_before();
+}
+
+/* A rule that the kernel refuses: nothing is left of the interface. */
+static void
+filter_refused(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT);
+
+	rig_begin();
+	sh("nft add table inet vmd-" RIG_TAG);
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_has(rig.r.text, "nftables: ");
+	assert_int_equal(rig.nfds, 0);
+	assert_hasnt(sh("ip -br link"), "tap0");
+	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 0);
+	sh("nft delete table inet vmd-" RIG_TAG);
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	end_as_before();
+}
+
+static void
+groups(void **state)
+{
+	struct priv_nic n = rig_local(1, 0), m = rig_local(2, 0);
+	char web[] = "web", dmz[] = "dmz", number[] = "default";
+	int fd;
+
+	rig_begin();
+	n.group = web;
+	n.swgroup = dmz;
+	m.group = number;
+	m.swgroup = dmz;
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd = dup(rig.fds[0]);
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_has(sh("nft list set inet vmd-" RIG_TAG " group_web"),
+	    "elements = { \"tap0\" }");
+	assert_has(sh("nft list set inet vmd-" RIG_TAG " group_dmz"),
+	    "elements = { \"tap0\", \"tap1\" }");
+	assert_hasnt(sh("nft list ruleset"), "chain");
+	close(fd);
+	end_as_before();
+}
+
+/* --- switches ------------------------------------------------------------ */
+
+static struct priv_nic
+port_of(const char *bridge, uint32_t flags)
+{
+	static char name[16];
+	struct priv_nic n = rig_local(1, 0);
+
+	n.flags = PRIVF_UP | flags;
+	n.bridge = name;
+	snprintf(name, sizeof(name), "%s", bridge);
+	return n;
+}
+
+static void
+switches(void **state)
+{
+	struct priv_nic n = port_of("bridge7", PRIVF_ISOLATED | PRIVF_LOCKED);
+	const char *s;
+	int fd;
+
+	rig_begin();
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig.r.created, 1);
+	s = sh("ip -d link show bridge7");
+	assert_has(s, "alias vmd " RIG_TAG " switch1-test");
+	assert_has(s, "stp_state 0");
+	assert_has(s, ",UP");
+	assert_has(s, "link/ether fe:");
+	assert_int_equal(rig_sysctl("ipv6/conf/bridge7/disable_ipv6"), 1);
+	assert_int_equal(rig_sysctl("ipv6/conf/bridge7/accept_ra"), 0);
+	/* The same again. */
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig.r.created, 1);
+	n.pairs = 2;
+	n.mtu = 9000;
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.mtu, 9000);
+	fd = dup(rig.fds[0]);
+	s = sh("ip -d link show tap0");
+	assert_has(s, "master bridge7");
+	assert_has(s, "mtu 9000");
+	assert_has(s, "learning off");
+	assert_has(s, "isolated on");
+	assert_has(s, "locked on");
+	assert_has(sh("bridge fdb show dev tap0"),
+	    "fe:e1:bb:d1:22:01 master bridge7 static");
+	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "bridge7"), VMERR_BUSY);
+	assert_string_equal(rig.r.text, "bridge7: still has members");
+	close(fd);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "bridge7"), VMERR_OK);
+	assert_as_before();
+	/* One that is there at the end goes as well. */
+	assert_int_equal(rig_switch("veb1", 0, 0), VMERR_OK);
+	assert_has(sh("ip -br link show veb1"), "DOWN");
+	end_as_before();
+}
+
+static void
+others_switch(void **state)
+{
+	struct priv_nic n = port_of("br0", 0);
+	char was[4096];
+
+	rig_begin();
+	sh("ip link add br0 mtu 1400 type bridge stp_state 1;"
+	   "ip link set br0 alias mine");
+	assert_int_equal(rig_switch("br0", 0, 0), VMERR_OK);
+	assert_int_equal(rig.r.created, 0);
+	assert_hasnt(sh("ip link show br0"), ",UP");
+	snprintf(was, sizeof(was), "%s", sh("ip link show br0"));
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.mtu, 1400);
+	assert_has(sh("ip -d link show tap0"), "learning on");
+	assert_has(sh("ip -d link show tap0"), "isolated off");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_int_equal(rig_switch("br0", PRIVF_UP, 0), VMERR_OK);
+	assert_has(sh("ip link show br0"), ",UP");
+	assert_has(sh("ip -d link show br0"), "stp_state 1");
+	assert_int_equal(rig_switch("br0", PRIVF_RDOMAIN, 9), VMERR_INVALID);
+	assert_string_equal(rig.r.text,
+	    "br0: not in rdomain 9, and not vmd's to move");
+	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "br0"), VMERR_OK);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	rig_close_taps();
+	rig_shutdown();
+	assert_has(sh("ip link show br0"), "alias mine");
+	sh("ip link del br0");
+	assert_as_before();
+}
+
+static void
+no_switch(void **state)
+{
+	struct priv_nic n = port_of("nosuch", 0);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_string_equal(rig.r.text, "nosuch: No such device");
+	assert_int_equal(rig_switch("nosuch", 0, 0), VMERR_FAILED);
+	assert_string_equal(rig.r.text, "nosuch: No such device");
+	n = port_of("lo", 0);
+	assert_int_equal(rig_nic(&n), VMERR_INVALID);
+	assert_string_equal(rig.r.text, "lo: not a bridge");
+	assert_int_equal(rig_switch("lo", 0, 0), VMERR_INVALID);
+	assert_string_equal(rig.r.text, "lo: not a bridge");
+	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "lo"), VMERR_OK);
+	assert_as_before();
+	end_as_before();
+}
+
+/* --- leftovers ----------------------------------------------------------- */
+
+/* What the taps' holder may do to them is undone, and told. */
+static void
+hostile_holder(void **state)
+{
+	struct priv_nic n = rig_local(1, 0);
+	struct ifreq ifr = { .ifr_name = "tap0" };
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(ioctl(rig.fds[0], TUNSETPERSIST, 1), 0);
+	ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(ifr.ifr_hwaddr.sa_data, "\x02\x11\x11\x11\x11\x11", 6);
+	assert_int_equal(ioctl(rig.fds[0], SIOCSIFHWADDR, &ifr), 0);
+	rig_close_taps();
+	assert_has(sh("ip -br link"), "tap0");
+	rig_log[0] = '\0';
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_has(rig_log, "tap0: made to stay by whoever had it");
+	assert_has(rig_log, "tap0: its MAC was changed by whoever had it");
+	assert_as_before();
+	end_as_before();
+}
+
+/* priv is killed while guests run: the next one is told of them. */
+static void
+adopted(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT | PRIVF_INET6);
+	char tap0[] = "tap0", was[65536];
+	int fd;
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd = dup(rig.fds[0]);
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig_switch("bridge8", PRIVF_UP, 0), VMERR_OK);
+	snprintf(was, sizeof(was), "%s", sh("nft list ruleset"));
+	rig_kill();
+	assert_string_equal(sh("nft list ruleset"), "");
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_ALL), VMERR_OK);
+	n.ifname = tap0;
+	n.flags |= PRIVF_ADOPT;
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.nfds, 0);
+	assert_string_equal(rig.r.ifname, "tap0");
+	assert_string_equal(sh("nft list ruleset"), was);
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP | PRIVF_ADOPT, 0),
+	    VMERR_OK);
+	assert_int_equal(rig.r.created, 1);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_has(sh("ip -br link"), "tap0");
+	assert_has(sh("ip -br link"), "bridge7");
+	assert_hasnt(sh("ip -br link"), "bridge8");
+	/* Not ours, or not there. */
+	sh("ip tuntap add tap1 mode tap");
+	tap0[3] = '1';
+	n.host4 += 256;
+	n.guest4 += 256;
+	assert_int_equal(rig_nic(&n), VMERR_PERM);
+	tap0[3] = '2';
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_string_equal(rig.r.text, "tap2: No such device");
+	assert_has(sh("nft list ruleset"), "100.64.1.3");
+	sh("ip link del tap1");
+	close(fd);
+	end_as_before();
+}
+
+static void
+swept(void **state)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		rig_begin();
+		assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+		rig_kill();
+	}
+	sh("ip tuntap add tap3 mode tap;"
+	   "ip link set tap3 alias 'vmd " RIG_TAG " vm1-if0-web';"
+	   "ip link add bridge9 type bridge;"
+	   "ip link set bridge9 alias 'vmd " RIG_TAG "0 other'");
+	rig_begin();
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_has(sh("ip -br link"), "bridge9");
+	sh("ip link del bridge9");
+	assert_as_before();
+	end_as_before();
+}
+
+/* The parent died: what can be undone is. */
+static void
+hung_up(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT);
+
+	rig_begin();
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_hangup();
+	assert_has(sh("ip -br link"), "tap0");
+	rig_close_taps();
+	assert_as_before();
+}
+
+/* --- the host's own ------------------------------------------------------ */
+
+/* Whether one of the notes of the last answer has that in it. */
+static int
+noted(const char *what)
+{
+	uint32_t i;
+
+	for (i = 0; i < rig.r.nnotes; i++)
+		if (strstr(rig.r.notes[i], what) != NULL)
+			return 1;
+	return 0;
+}
+
+static void
+checked(void **state)
+{
+	uint32_t i;
+
+	rig_begin();
+	sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_int_equal(rig.r.nnotes, 1);
+	assert_true(noted("net.ipv4.ip_forward is 0"));
+	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_int_equal(rig.r.nnotes, 0);
+	sh("echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables;"
+	   "nft 'add table ip filter; add chain ip filter FORWARD "
+	   "{ type filter hook forward priority 0; policy drop; };"
+	   "add chain ip filter INPUT "
+	   "{ type filter hook input priority 0; policy drop; };"
+	   "add chain ip filter DOCKER-USER;"
+	   "add table inet firewalld; add chain inet firewalld x';"
+	   "ip link add world type bridge;"
+	   "ip addr add 100.127.3.4/24 dev world");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	for (i = 0; i < rig.r.nnotes; i++)
+		printf("# note: %s\n", rig.r.notes[i]);
+	assert_int_equal(rig.r.nnotes, 5);
+	assert_true(noted("chain FORWARD of table ip filter"));
+	assert_true(noted("firewalld is active"));
+	assert_true(noted("Docker is active"));
+	assert_true(noted("bridge-nf-call-iptables is 1"));
+	assert_true(noted("100.64.0.0/10: the host has 100.127.3.4/24 on "
+			  "world already"));
+	/* So many that they are cut off. */
+	sh("for i in 1 2 3 4 5 6 7 8 9 a b c d e f; do nft \"add chain ip "
+	   "filter F$i { type filter hook forward priority 0; policy drop; }\";"
+	   "done");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_int_equal(rig.r.nnotes, PRIV_MAX_NOTES);
+	sh("nft flush ruleset; ip link del world;"
+	   "echo 0 >/proc/sys/net/ipv4/ip_forward");
+	end_as_before();
+}
+
+int
+main(int argc, char *argv[])
+{
+	static int here = 0, program = 1;
+#define T(f)                                                                   \
+	{ "here: " #f, f, setup, rig_teardown, &here },                        \
+	{                                                                      \
+		"program: " #f, f, setup, rig_teardown, &program               \
+	}
+	const struct CMUnitTest tests[] = {
+		T(local),
+		T(without_inet6),
+		T(names),
+		T(taken4),
+		T(taken6),
+		T(taken_by_another),
+		T(nat),
+		T(forwarding),
+		T(forwarding_inherited),
+		T(filter_refused),
+		T(groups),
+		T(switches),
+		T(others_switch),
+		T(no_switch),
+		T(hostile_holder),
+		T(adopted),
+		T(swept),
+		T(hung_up),
+		T(checked),
+	};
+
+	setproctitle_init(argc, argv, environ);
+	signal(SIGPIPE, SIG_IGN);
+	if (rig_namespace() == -1) {
+		printf("1..0 # SKIP no network namespace\n");
+		return 0;
+	}
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

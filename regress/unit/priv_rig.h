@@ -1,0 +1,70 @@
+/*
+ * For tests of priv at its work: the process, in a network namespace of the
+ * test's own, and a parent that asks.
+ */
+
+#ifndef UNIT_PRIV_RIG_H
+#define UNIT_PRIV_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <cmocka.h>
+
+#include "lib/proto/privmsg.h"
+#include "lib/proto/vmerr.h"
+
+#define RIG_TAG "0badcafe"
+
+/* 1: build/vmd with its filter, 0: the code in a child of this program. */
+extern int rig_real;
+
+/*
+ * Once, first: a network namespace without anything but lo, a /proc/sys of
+ * it and, for all tests, an alarm.  0, or -1 where that cannot be done.
+ */
+int rig_namespace(void);
+/* Start priv; skips the test where it cannot be started. */
+void rig_start(void);
+/* and PRIV_INIT. */
+void rig_begin(void);
+/* End it: by CTL_SHUTDOWN, by the end of the channel, by SIGKILL. */
+void rig_shutdown(void);
+void rig_hangup(void);
+void rig_kill(void);
+int rig_teardown(void **state);
+
+/* An answer and its descriptors, from the last rig_ask_*(). */
+struct rig_answer {
+	struct priv_result r;
+	int fds[8];
+	size_t nfds;
+};
+extern struct rig_answer rig;
+extern char rig_log[4096]; /* what priv has logged, one line after another */
+/* Each is VMERR_OK, or what the answer said. */
+enum vmerr rig_ask(uint32_t type, struct ibuf *body);
+enum vmerr rig_init(const char *tag, uint32_t forwarding);
+enum vmerr rig_nic(const struct priv_nic *n);
+enum vmerr rig_switch(const char *name, uint32_t flags, uint32_t rdomain);
+enum vmerr rig_name(uint32_t type, const char *name);
+/* Send it; there shall be no answer, but the end of priv with a status. */
+int rig_ends(uint32_t type, struct ibuf *body);
+void rig_close_taps(void);
+
+/* What a command prints, with blanks and newlines as single blanks. */
+const char *sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* links, addresses, rules and the packet filter */
+const char *rig_host(void);
+/* The file below /proc/sys/net as a number. */
+int rig_sysctl(const char *path);
+
+/* A local interface of VM `id'. */
+struct priv_nic rig_local(uint32_t id, uint32_t flags);
+
+#define assert_has(s, what)   assert_non_null(strstr(s, what))
+#define assert_hasnt(s, what) assert_null(strstr(s, what))
+
+#endif

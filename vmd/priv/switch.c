@@ -1,0 +1,193 @@
+/*
+ * Switches: Linux bridges, in priv.  One that somebody else made is used and
+ * left as it is, but that it is brought up when that was asked for; one that
+ * was absent is made and goes with its last member.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bsd/string.h>
+
+#include "lib/util/log.h"
+#include "vmd/priv/priv_int.h"
+
+const struct sw *
+switch_by_name(const char *name)
+{
+	const struct sw *s;
+
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
+
+static int
+check(const struct priv_switch *c)
+{
+	if (c->ifname == NULL || !name_is_ifname(c->ifname))
+		return priv_failx(VMERR_INVALID, "bad name of a bridge");
+	if (c->alias == NULL || !name_is_text(c->alias, PRIV_ALIAS_MAX))
+		return priv_failx(VMERR_INVALID, "bad alias of a switch");
+	if (c->flags &
+	    ~(uint32_t)(PRIVF_UP | PRIVF_ADOPT | PRIVF_RDOMAIN | PRIVF_INET6))
+		return priv_failx(VMERR_INVALID, "bad switch");
+	return 0;
+}
+
+static uint32_t
+table_of(const struct priv_switch *c)
+{
+	return c->flags & PRIVF_RDOMAIN ? c->rdomain : 0;
+}
+
+/* The names of bridges that are made: nothing else is taken for one. */
+static int
+may_make(const char *name)
+{
+	return name_is_numbered(name, "bridge") ||
+	    name_is_numbered(name, "veb");
+}
+
+static int
+make(const struct priv_switch *c, struct link *l)
+{
+	if (!may_make(c->ifname)) {
+		errno = ENODEV;
+		return priv_fail("%s", c->ifname);
+	}
+	if (link_add_bridge(c->ifname, c->alias) == -1 ||
+	    link_by_name(c->ifname, l) == -1)
+		return priv_fail("%s", c->ifname);
+	if (sysctl_quiet(c->ifname, (c->flags & PRIVF_INET6) != 0) == -1)
+		return priv_fail("%s: /proc/sys/net/ipv6/conf", c->ifname);
+	log_info("%s: made", c->ifname);
+	return 0;
+}
+
+/* Ours: as asked for. */
+static int
+dress(const struct priv_switch *c, const struct link *l)
+{
+	struct link_set s = LINK_SET_INIT;
+	int vrf = 0;
+
+	if (table_of(c) != 0 && (vrf = vrf_get(c->rdomain)) == -1)
+		return -1;
+	s.alias = c->alias;
+	s.up = (c->flags & PRIVF_UP) != 0;
+	if (l->master != (uint32_t)vrf)
+		s.master = vrf;
+	if (link_set(l->index, &s) == -1)
+		return priv_fail("%s", c->ifname);
+	return 0;
+}
+
+/* Somebody else's. */
+static int
+use(const struct priv_switch *c, const struct link *l)
+{
+	struct link_set s = LINK_SET_INIT;
+	struct link m = { .table = 0 };
+
+	if (l->master != 0 && link_by_index((int)l->master, &m) == -1)
+		return priv_fail("%s", c->ifname);
+	if ((c->flags & PRIVF_RDOMAIN) && m.table != c->rdomain)
+		return priv_failx(VMERR_INVALID,
+		    "%s: not in rdomain %u, and not vmd's to move", c->ifname,
+		    c->rdomain);
+	s.up = 1;
+	if ((c->flags & PRIVF_UP) && (l->flags & IFF_UP) == 0 &&
+	    link_set(l->index, &s) == -1)
+		return priv_fail("%s: up", c->ifname);
+	return 0;
+}
+
+static int
+record(const struct priv_switch *c, int ours)
+{
+	struct sw *s;
+
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (strcmp(s->name, c->ifname) == 0)
+			break;
+	if (s == NULL) {
+		if ((s = calloc(1, sizeof(*s))) == NULL)
+			return priv_fail("%s", c->ifname);
+		TAILQ_INSERT_TAIL(&priv.sws, s, entry);
+	}
+	strlcpy(s->name, c->ifname, sizeof(s->name));
+	s->ours = ours;
+	s->rdomain = table_of(c);
+	return 0;
+}
+
+int
+switch_add(const struct priv_switch *c, uint32_t *created)
+{
+	struct link l = { .index = 0 };
+	int made = 0, ours;
+
+	if (check(c) == -1)
+		return -1;
+	if (link_by_name(c->ifname, &l) == -1) {
+		if (errno != ENODEV)
+			return priv_fail("%s", c->ifname);
+		l.index = 0;
+		made = 1;
+	} else if (strcmp(l.kind, "bridge") != 0) {
+		return priv_failx(VMERR_INVALID, "%s: not a bridge", c->ifname);
+	}
+	if (made && make(c, &l) == -1)
+		goto undo;
+	ours = link_is_ours(&l);
+	if ((ours ? dress(c, &l) : use(c, &l)) == -1 || record(c, ours) == -1)
+		goto undo;
+	*created = (uint32_t)ours;
+	vrf_tidy(0); /* one that it was in before */
+	return 0;
+undo:
+	if (made && l.index != 0)
+		link_del(l.index);
+	vrf_tidy(0);
+	return -1;
+}
+
+static int
+is_member(const struct link *l, void *arg)
+{
+	return l->master == (uint32_t) * (const int *)arg;
+}
+
+/* Not ours, gone, or never heard of: nothing is to be done. */
+int
+switch_del(const char *name)
+{
+	struct sw *s;
+	struct link l;
+	int members;
+
+	if (!name_is_ifname(name))
+		return priv_failx(VMERR_INVALID, "bad name of a bridge");
+	if (link_by_name(name, &l) == 0 && strcmp(l.kind, "bridge") == 0 &&
+	    link_is_ours(&l)) {
+		if ((members = link_each(is_member, &l.index)) == -1)
+			return priv_fail("interfaces of the host");
+		if (members != 0)
+			return priv_failx(VMERR_BUSY, "%s: still has members",
+			    name);
+		if (link_del(l.index) == -1 && errno != ENODEV)
+			return priv_fail("%s", name);
+		log_info("%s: removed", name);
+	}
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (strcmp(s->name, name) == 0)
+			break;
+	if (s != NULL) {
+		TAILQ_REMOVE(&priv.sws, s, entry);
+		free(s);
+	}
+	vrf_tidy(0);
+	return 0;
+}

@@ -1,0 +1,250 @@
+/*
+ * /proc/sys/net, in priv: by a descriptor taken before the root changes.
+ *
+ * No guest may give the host a route or an address, so what is ours hears
+ * no router advertisement and makes no address of its own.  Forwarding is
+ * for the whole host: it is turned on when a guest needs it, and back when
+ * none does.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/sandbox/sandbox.h"
+#include "lib/util/fdlist.h"
+#include "lib/util/log.h"
+#include "vmd/priv/priv_int.h"
+
+#define NET_DIR	      "/proc/sys/net"
+
+#define GEN_MODE_NONE 1
+
+static int net = -1;
+
+void
+sysctl_open(void)
+{
+	net = open(NET_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+void
+sysctl_grant(void)
+{
+	if (net != -1)
+		sandbox_landlock_grant(net);
+}
+
+int
+sysctl_get(const char *path)
+{
+	char buf[32];
+	ssize_t n;
+	int fd;
+
+	if ((fd = openat(net, path, O_RDONLY | O_CLOEXEC)) == -1)
+		return -1;
+	n = read(fd, buf, sizeof(buf) - 1);
+	fd_close(&fd);
+	if (n <= 0)
+		return -1;
+	buf[n] = '\0';
+	return atoi(buf);
+}
+
+int
+sysctl_set(const char *path, int value)
+{
+	char buf[32];
+	ssize_t n;
+	int fd, len;
+
+	if ((fd = openat(net, path, O_WRONLY | O_CLOEXEC)) == -1)
+		return -1;
+	len = snprintf(buf, sizeof(buf), "%d\n", value);
+	n = write(fd, buf, (size_t)len);
+	fd_close(&fd);
+	return n == len ? 0 : -1;
+}
+
+static int
+set_of(const char *ifname, const char *what, int value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "ipv6/conf/%s/%s", ifname, what);
+	return sysctl_set(path, value);
+}
+
+int
+sysctl_quiet(const char *ifname, int inet6)
+{
+	if (net == -1) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* A host without IPv6 has nothing that could be learned. */
+	if (!inet6 && sysctl_get("ipv6/conf/all/forwarding") == -1 &&
+	    errno == ENOENT)
+		return 0;
+	if (set_of(ifname, "accept_ra", 0) == -1 ||
+	    set_of(ifname, "addr_gen_mode", GEN_MODE_NONE) == -1)
+		return -1;
+	return set_of(ifname, "disable_ipv6", !inet6);
+}
+
+/* --- forwarding ---------------------------------------------------------- */
+
+/*
+ * Turning it on or off changes more than it says: forwarding of each
+ * interface and, for IPv4, accept_redirects; with IPv6 the routes learned
+ * from routers are dropped but where accept_ra is 2.  What was there is kept
+ * and put back.
+ */
+struct kept {
+	char *path;
+	int value;
+};
+
+static struct fwd {
+	uint32_t bit;
+	const char *path;
+	const char *dir;  /* one directory an interface */
+	const char *keep; /* file in it to be put back ... */
+	int keep_value;	  /* ... if it is this */
+	struct kept *kept;
+	size_t nkept;
+} fwds[] = {
+	{ PRIVFWD_4, "ipv4/ip_forward", "ipv4/conf", "forwarding", 1, NULL, 0 },
+	{ PRIVFWD_6, "ipv6/conf/all/forwarding", "ipv6/conf", "accept_ra", 1,
+	    NULL, 0 },
+};
+#define NFWDS (sizeof(fwds) / sizeof(fwds[0]))
+
+static uint32_t turned_on; /* by us; it was off */
+
+static void
+keep(struct fwd *f, const char *path, int value)
+{
+	struct kept *k;
+
+	k = reallocarray(f->kept, f->nkept + 1, sizeof(*k));
+	if (k == NULL)
+		return;
+	f->kept = k;
+	if ((k[f->nkept].path = strdup(path)) == NULL)
+		return;
+	k[f->nkept++].value = value;
+}
+
+/* Each interface, and "all" and "default". */
+static void
+keep_all(struct fwd *f)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	fd = openat(net, f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	if ((d = fdopendir(fd)) == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/%s", f->dir, e->d_name,
+		    f->keep);
+		if (sysctl_get(path) == f->keep_value)
+			keep(f, path, f->keep_value);
+	}
+	closedir(d);
+}
+
+static void
+put_back(struct fwd *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->nkept; i++) {
+		/* Of an interface that has gone there is nothing to do. */
+		if (sysctl_set(f->kept[i].path, f->kept[i].value) == -1 &&
+		    errno != ENOENT)
+			log_warn("%s", f->kept[i].path);
+		free(f->kept[i].path);
+	}
+	free(f->kept);
+	f->kept = NULL;
+	f->nkept = 0;
+}
+
+static int
+turn_on(struct fwd *f)
+{
+	static const char redirects[] = "ipv4/conf/all/accept_redirects";
+	size_t i;
+
+	if (sysctl_get(f->path) > 0)
+		return 0; /* somebody's, or done */
+	keep_all(f);
+	if (f->bit == PRIVFWD_4)
+		keep(f, redirects, sysctl_get(redirects));
+	for (i = 0; f->bit == PRIVFWD_6 && i < f->nkept; i++)
+		sysctl_set(f->kept[i].path, 2);
+	if (sysctl_set(f->path, 1) == -1) {
+		priv_fail(NET_DIR "/%s", f->path);
+		put_back(f);
+		return -1;
+	}
+	turned_on |= f->bit;
+	log_info(NET_DIR "/%s: turned on", f->path);
+	return 0;
+}
+
+static int
+turn_off(struct fwd *f)
+{
+	if ((turned_on & f->bit) == 0)
+		return 0;
+	turned_on &= ~f->bit;
+	if (sysctl_set(f->path, 0) == -1) {
+		priv_fail(NET_DIR "/%s", f->path);
+		return -1;
+	}
+	put_back(f);
+	log_info(NET_DIR "/%s: turned off again", f->path);
+	return 0;
+}
+
+int
+sysctl_forward(uint32_t want)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < NFWDS; i++)
+		if ((want & fwds[i].bit ? turn_on(&fwds[i]) :
+					  turn_off(&fwds[i])) == -1)
+			rc = -1;
+	return rc;
+}
+
+uint32_t
+sysctl_forwarding(void)
+{
+	return turned_on;
+}
+
+void
+sysctl_inherit(uint32_t forwarding)
+{
+	turned_on |= forwarding;
+}

@@ -1,0 +1,155 @@
+/*
+ * Routing domains, in priv: a VRF for each routing table that is asked for.
+ * One that the host has is used; ours go with their last member, and the
+ * rule that the first VRF of a host leaves behind goes with ours, if it
+ * came with them.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/rtnetlink.h>
+
+#include "lib/util/log.h"
+#include "vmd/priv/priv_int.h"
+
+/* Families for which the kernel makes the rule. */
+static const int families[] = { AF_INET, AF_INET6, RTNL_FAMILY_IPMR,
+	RTNL_FAMILY_IP6MR };
+#define NFAMILIES (sizeof(families) / sizeof(families[0]))
+
+#define MAX_TABLE 999999999U /* fits into a name */
+
+static int rule_was_there; /* before our first VRF */
+
+struct find {
+	uint32_t table;
+	struct link found;
+	int ours;
+};
+
+static int
+look(const struct link *l, void *arg)
+{
+	struct find *f = arg;
+
+	if (strcmp(l->kind, "vrf") != 0)
+		return 0;
+	f->ours += link_is_ours(l);
+	if (l->table == f->table && f->found.index == 0)
+		f->found = *l;
+	return 0;
+}
+
+/* The kernel makes it for the first VRF of its life only. */
+static int
+need_rules(void)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (addr_has_vrf_rule(families[i]) == 0 &&
+		    addr_vrf_rule(families[i], 1) == -1 && errno != EEXIST &&
+		    errno != EAFNOSUPPORT)
+			return priv_fail("rule for VRFs");
+	return 0;
+}
+
+static int
+make(uint32_t table, int ours)
+{
+	struct link_set s = LINK_SET_INIT;
+	char name[32], alias[32];
+	int index, had;
+
+	had = addr_has_vrf_rule(AF_INET) == 1;
+	snprintf(name, sizeof(name), "vmd-rd%u", table); /* < IFNAMSIZ */
+	snprintf(alias, sizeof(alias), "rdomain%u", table);
+	if ((index = link_add_vrf(name, alias, table)) == -1)
+		return priv_fail("rdomain %u: %s", table, name);
+	if (ours == 0)
+		rule_was_there = had;
+	s.up = 1;
+	if (sysctl_quiet(name, 1) == -1) {
+		priv_fail("rdomain %u: %s", table, name);
+	} else if (link_set(index, &s) == -1) {
+		priv_fail("rdomain %u: %s: up", table, name);
+	} else if (need_rules() == 0) {
+		log_info("%s: made for rdomain %u", name, table);
+		return index;
+	}
+	link_del(index);
+	return -1;
+}
+
+int
+vrf_get(uint32_t table)
+{
+	struct find f = { .table = table };
+
+	if (table == 0 || table > MAX_TABLE ||
+	    (table >= RT_TABLE_COMPAT && table <= RT_TABLE_LOCAL))
+		return priv_failx(VMERR_INVALID,
+		    "rdomain %u: not a table for interfaces", table);
+	if (link_each(look, &f) == -1)
+		return priv_fail("interfaces of the host");
+	if (f.found.index != 0)
+		return f.found.index;
+	return make(table, f.ours);
+}
+
+/* --- the end of ours ----------------------------------------------------- */
+
+static int
+is_wanted(uint32_t table)
+{
+	const struct nic *n;
+	const struct sw *s;
+
+	TAILQ_FOREACH(n, &priv.nics, entry)
+		if ((n->conf.flags & PRIVF_RDOMAIN) && n->conf.rdomain == table)
+			return 1;
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (s->rdomain == table)
+			return 1;
+	return 0;
+}
+
+struct tidy {
+	int all;
+	int removed, left;
+};
+
+static int
+tidy_one(const struct link *l, void *arg)
+{
+	struct tidy *t = arg;
+
+	if (strcmp(l->kind, "vrf") != 0)
+		return 0;
+	if (!link_is_ours(l) || (!t->all && is_wanted(l->table))) {
+		t->left++;
+	} else if (link_del(l->index) == -1 && errno != ENODEV) {
+		log_warn("%s", l->name);
+		t->left++;
+	} else {
+		log_info("%s: removed", l->name);
+		t->removed++;
+	}
+	return 0;
+}
+
+void
+vrf_tidy(int all)
+{
+	struct tidy t = { .all = all };
+	size_t i;
+
+	if (link_each(tidy_one, &t) == -1)
+		log_warn("interfaces of the host");
+	if (t.left > 0 || t.removed == 0 || rule_was_there)
+		return;
+	for (i = 0; i < NFAMILIES; i++)
+		addr_vrf_rule(families[i], 0); /* a family may be absent */
+}
