@@ -66,6 +66,8 @@ VIONET_TEST_SRCS = regress/unit/vionet_fake.c \
 	$(filter-out vmd/dev/vionet_tap.c vmd/dev/vionet_stream.c \
 		vmd/dev/stream.c,$(VIONET_SRCS)) $(NET_SRCS) \
 	$(VIRTIO_SRCS) $(UTIL_SRCS)
-UNIT += vionet_test
+UNIT += vionet_test vionet_more_test
 vionet_test_SRCS = $(VIONET_TEST_SRCS)
 vionet_test_LIBS = -lbsd
+vionet_more_test_SRCS = $(VIONET_TEST_SRCS)
+vionet_more_test_LIBS = -lbsd
