@@ -71,3 +71,7 @@ vionet_test_SRCS = $(VIONET_TEST_SRCS)
 vionet_test_LIBS = -lbsd
 vionet_more_test_SRCS = $(VIONET_TEST_SRCS)
 vionet_more_test_LIBS = -lbsd
+
+FUZZ += vionet
+vionet_FUZZ_SRCS = $(VIONET_TEST_SRCS)
+vionet_FUZZ_LIBS = -lbsd
