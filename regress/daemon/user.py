@@ -40,6 +40,7 @@ vm "again" {
 	disable
 	memory 64M
 	boot "%(b)s/guest/reset.elf"
+	cmdline "cf9"
 	interface { user forward 2225 to 22 }
 }
 vm "online" {
@@ -178,6 +179,15 @@ def online(vmd):
     assert "FAIL" not in text and "end of tests" in text, text
     assert "address 0xc0000202" in text and "router 0xc0000201" in text, text
     vmd.vmctl("wait", "online", status=None)
+
+
+@tap.test
+def resets(vmd):
+    """a guest that resets has a new one each time, with the same port"""
+    vmd.vmctl("start", "again")
+    vmd.log.expect("again: reset too often")
+    assert "again: not started" not in vmd.log.text
+    wait_gone(list(passts(vmd)))
 
 
 @tap.test
