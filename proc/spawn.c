@@ -63,7 +63,7 @@ arrange(const struct plan *pl, int *exe)
 {
 	const struct spawn *s = pl->s;
 	int high = PROC_CHANNEL_FD + 1 + SPAWN_MAXFDS;
-	int fds[SPAWN_MAXFDS], channel, report, null;
+	int fds[SPAWN_MAXFDS], channel, report, null, err = -1;
 	size_t i;
 
 	if ((channel = fcntl(s->channel, F_DUPFD_CLOEXEC, high)) == -1 ||
@@ -73,6 +73,8 @@ arrange(const struct plan *pl, int *exe)
 	for (i = 0; i < s->nfds; i++)
 		if ((fds[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, high)) == -1)
 			return -1;
+	if (s->err > 0 && (err = fcntl(s->err, F_DUPFD_CLOEXEC, high)) == -1)
+		return -1;
 	if (!s->keep_stdio) {
 		/* Not close-on-exec: it may be one of the three itself. */
 		if ((null = open("/dev/null", O_RDWR)) == -1 ||
@@ -82,7 +84,8 @@ arrange(const struct plan *pl, int *exe)
 		if (null > 2)
 			close(null);
 	}
-	if (dup2(channel, PROC_CHANNEL_FD) == -1)
+	if ((err != -1 && dup2(err, 2) == -1) ||
+	    dup2(channel, PROC_CHANNEL_FD) == -1)
 		return -1;
 	for (i = 0; i < s->nfds; i++)
 		if (dup2(fds[i], PROC_CHANNEL_FD + 1 + (int)i) == -1)

@@ -7,7 +7,7 @@
 /*
  * Start a process by fork (clone) and exec.  The child gets `channel' as
  * descriptor 3, `fds' from 4 on in order, /dev/null (or, with keep_stdio,
- * ours) on 0-2, and nothing else.  All signals are at their defaults and
+ * ours, or for 2 `err') on 0-2, and nothing else.  All signals are at their defaults and
  * unblocked in it.
  */
 struct spawn {
@@ -17,6 +17,7 @@ struct spawn {
 	const int *fds; /* stay the caller's */
 	size_t nfds;
 	int keep_stdio;
+	int err;   /* its descriptor 2, 0: as above; stays the caller's */
 	int flags; /* CLONE_NEW* for the child, 0 if none */
 	/*
 	 * pidfd of a process whose pid namespace the child is to be in, 0:

@@ -23,10 +23,12 @@ enum want_ids {
 	IDS_USER, /* `user' */
 	IDS_VMM,  /* the first of the range; root where no range can be had */
 	IDS_SLOT, /* in a slot that no other guest has */
+	IDS_OWN,  /* that nobody else has, on the host */
 };
 
 struct want {
 	const char *filters[NFILTERS_MAX]; /* its own first */
+	unsigned int more; /* filters that are not from our tables */
 	enum want_ids ids;
 	const char *user;
 	uint64_t caps;	/* at most, of all sets but the bounding one */
@@ -129,15 +131,27 @@ static const struct want wants[PROC_KIND_MAX] = {
 		.fds = FDS_LOOP | BIT(LOOK_FILE),
 		.own = OWN_BOTH,
 	},
+	/* Not ours: it makes a sandbox of its own, with a user namespace. */
+	[PROC_PASST] = {
+		.filters = { "parent" },
+		.more = 1,
+		.ids = IDS_OWN,
+		.bound = CAPS_ANY,
+		.nnp = 1,
+		.ns = BIT(LOOK_IPC) | BIT(LOOK_MNT) | BIT(LOOK_USER) |
+		    BIT(LOOK_UTS),
+		.empty_root = 1,
+		.fds = FDS_LOOP,
+	},
 };
 
-#define WANT_DISK(name, last)                                                  \
+#define WANT_DEVICE(name, last, kind)                                          \
 	{                                                                      \
 		.filters = { last, name "_open", "vmm", "parent" },            \
 		.ids = IDS_SLOT, .bound = CAPS_VMM, .nnp = 1,                  \
 		.ns = NS_VMM | BIT(LOOK_PID), .empty_root = 1,                 \
-		.fds = FDS_LOOP | BIT(LOOK_FILE) | BIT(LOOK_RING),             \
-		.memory = 1, .own = OWN_BOTH,                                  \
+		.fds = FDS_LOOP | BIT(kind) | BIT(LOOK_RING), .memory = 1,     \
+		.own = OWN_BOTH,                                               \
 	}
 
 /* Devices, by the last part of their names; without a ring they need more. */
@@ -145,10 +159,12 @@ static const struct {
 	const char *name;
 	struct want ring, sync;
 } devices[] = {
-	{ "vioblk", WANT_DISK("vioblk", "vioblk"),
-	    WANT_DISK("vioblk", "vioblk_sync") },
-	{ "vioscsi", WANT_DISK("vioscsi", "vioscsi"),
-	    WANT_DISK("vioscsi", "vioscsi_sync") },
+	{ "vioblk", WANT_DEVICE("vioblk", "vioblk", LOOK_FILE),
+	    WANT_DEVICE("vioblk", "vioblk_sync", LOOK_FILE) },
+	{ "vionet", WANT_DEVICE("vionet", "vionet", LOOK_TUN),
+	    WANT_DEVICE("vionet", "vionet_sync", LOOK_TUN) },
+	{ "vioscsi", WANT_DEVICE("vioscsi", "vioscsi", LOOK_FILE),
+	    WANT_DEVICE("vioscsi", "vioscsi_sync", LOOK_FILE) },
 };
 
 /* NULL: a device that we do not know. */
@@ -292,6 +308,12 @@ check_ids(const struct subject *s, const struct want *w, struct finding *f)
 		    in_slot(s);
 		add(f->wanted, "ids that no other guest has, no groups");
 		return;
+	case IDS_OWN:
+		f->ok = all_are(l->uid, l->uid[0]) &&
+		    all_are(l->gid, l->uid[0]) && l->ngroups == 0 &&
+		    s->slot != -1 && !s->shared_slot;
+		add(f->wanted, "ids that nobody else has, no groups");
+		return;
 	}
 }
 
@@ -364,6 +386,7 @@ check_filter(const struct subject *s, const struct want *w, struct finding *f)
 
 	while (n < NFILTERS_MAX && w->filters[n] != NULL)
 		n++;
+	n += w->more;
 	if (l->seccomp != 2) {
 		add(f->value, "none");
 		add(f->wanted, "%s", w->filters[0]);

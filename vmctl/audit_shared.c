@@ -3,7 +3,7 @@
  *
  * Each has a slot of ids, a pid namespace and memory that no other guest
  * has; its device processes are in the same slot and the same namespace, and
- * have the same memory.
+ * have the same memory.  passt has a slot for each of its processes.
  */
 
 #include <string.h>
@@ -81,6 +81,34 @@ compare(struct subject *a, const struct subject *b)
 	a->shared_pids |= a->look.ns[LOOK_PID] == b->look.ns[LOOK_PID];
 }
 
+/* The range is that of vmm, in whose user namespace it is not. */
+static long
+passt_slot(const struct subject *s, size_t n, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (s[i].info.kind == PROC_VMM && !s[i].ended)
+			return check_slot(&s[i].look, id);
+	return -1;
+}
+
+static int
+is_passt(const struct subject *s)
+{
+	return !s->ended && s->info.kind == PROC_PASST;
+}
+
+static void
+compare_any(struct subject *a, const struct subject *b)
+{
+	if (is_guest(a) && is_guest(b))
+		compare(a, b);
+	else if (a != b && (is_guest(a) || is_passt(a)) &&
+	    (is_guest(b) || is_passt(b)))
+		a->shared_slot |= a->slot == b->slot;
+}
+
 void
 check_shared(struct subject *s, size_t n)
 {
@@ -89,8 +117,9 @@ check_shared(struct subject *s, size_t n)
 	for (i = 0; i < n; i++)
 		if (is_guest(&s[i]))
 			s[i].slot = check_slot(&s[i].look, s[i].look.uid[0]);
+		else if (is_passt(&s[i]))
+			s[i].slot = passt_slot(s, n, s[i].look.uid[0]);
 	for (i = 0; i < n; i++)
 		for (j = 0; j < n; j++)
-			if (is_guest(&s[i]) && is_guest(&s[j]))
-				compare(&s[i], &s[j]);
+			compare_any(&s[i], &s[j]);
 }

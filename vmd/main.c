@@ -212,6 +212,7 @@ main(int argc, char **argv)
 	if (o.args.exe == -1)
 		err(1, "/proc/self/exe");
 	o.args.guest_exe = open_guest_exe();
+	o.args.passt = VMD_PASST;
 	setproctitle("parent");
 	return parent_main(&o.args);
 }

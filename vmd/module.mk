@@ -16,6 +16,7 @@ VMD_SRCS = \
 	$(VMM_HOST_SRCS)
 
 VMD_OBJS = $(VMD_SRCS:%.c=$(B)/obj/%.o)
+VMD_LIBS = -levent_core -lbsd -lmd
 VMD_LIBS = -levent_core -lbsd $(PRIV_LIBS)
 
 $(B)/vmd: $$(VMD_OBJS)

@@ -13,6 +13,10 @@
 #define VMD_STATEDIR  "/var/lib/vmd"
 #define VMD_USER      "_vmd"
 #define VMD_PRIV_USER "_vmdpriv"
+/* Build setting: the program of user-mode interfaces. */
+#ifndef VMD_PASST
+#define VMD_PASST "/usr/bin/passt"
+#endif
 
 /* How the daemon was started; constant, the parent keeps a pointer. */
 struct parent_args {
@@ -25,6 +29,7 @@ struct parent_args {
 	int ignore_missing_conf; /* -f was not given */
 	int exe;		 /* descriptor of this program */
 	int guest_exe;		 /* descriptor of vmd-guest */
+	const char *passt;	 /* program of user-mode interfaces */
 };
 
 /* Run the role that `a' names; 1 if there is none. */

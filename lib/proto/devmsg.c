@@ -37,6 +37,21 @@ at_most(uint32_t v, uint32_t max)
 	return -1;
 }
 
+/* So many devices of a kind there may be. */
+static int
+check_idx(uint32_t kind, uint32_t idx)
+{
+	static const uint32_t max[DEV_KIND_MAX] = {
+		[DEV_VIOBLK] = VM_MAX_DISKS,
+		[DEV_VIOSCSI] = 1,
+		[DEV_VIONET] = VM_MAX_NICS,
+	};
+
+	if (at_most(kind, DEV_KIND_MAX - 1) == -1)
+		return -1;
+	return at_most(idx, max[kind] - 1);
+}
+
 int
 dev_id_put(struct ibuf *b, const struct dev_id *d)
 {
@@ -55,8 +70,7 @@ dev_id_get(struct ibuf *b, struct dev_id *d)
 	    wire_get_u32(b, &d->flags) == -1 ||
 	    wire_get_u32(b, &d->run) == -1 ||
 	    wire_get_str(b, &d->text, TEXT_MAX) == -1 ||
-	    at_most(d->kind, DEV_KIND_MAX - 1) == -1 ||
-	    at_most(d->idx, VM_MAX_DISKS - 1) == -1 ||
+	    check_idx(d->kind, d->idx) == -1 ||
 	    at_most(d->flags, DEVF_REPLACED) == -1) {
 		dev_id_fini(d);
 		return -1;
@@ -95,8 +109,7 @@ dev_start_get(struct ibuf *b, struct dev_start *s)
 	    wire_get_str(b, &s->name, VM_NAME_MAX - 1) == -1 ||
 	    wire_get_str(b, &s->path, WIRE_STR_MAX) == -1 ||
 	    wire_get_str(b, &s->serial, SERIAL_MAX) == -1 ||
-	    at_most(s->kind, DEV_KIND_MAX - 1) == -1 ||
-	    at_most(s->idx, VM_MAX_DISKS - 1) == -1 ||
+	    check_idx(s->kind, s->idx) == -1 ||
 	    at_most(s->layers, VM_MAX_LAYERS) == -1 ||
 	    net_conf_get(b, &s->net) == -1)
 		goto fail;

@@ -118,6 +118,7 @@ enum proc_kind {
 	PROC_IMAGE,
 	PROC_VM,
 	PROC_DEV,
+	PROC_PASST,
 	PROC_KIND_MAX
 };
 

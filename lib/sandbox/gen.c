@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <seccomp.h>
 
 #include "lib/sandbox/filter.h"

@@ -157,6 +157,31 @@ claim_root(unsigned int nslots, unsigned int *slot)
 }
 
 /*
+ * From the end of the range, where vmm comes last.  A lock is its file
+ * description's: opened afresh, each excludes all others, our own too.
+ */
+int
+sandbox_slot_outside(uid_t *id)
+{
+	unsigned int base, count, i;
+	int fd;
+
+	outer_range(&base, &count);
+	if ((fd = open_file()) == -1)
+		return -1;
+	for (i = count / SB_SLOT_IDS; i-- > 0;) {
+		if (lock_slot(fd, i, F_WRLCK) == 0) {
+			*id = base + i * SB_SLOT_IDS;
+			return fd;
+		}
+		if (errno != EAGAIN && errno != EACCES)
+			break;
+	}
+	fd_close(&fd);
+	return -1;
+}
+
+/*
  * Slot `root' becomes the first inside, so that no two vmm are the same
  * user; those before it move up, those behind it keep their place.
  */

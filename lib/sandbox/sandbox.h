@@ -23,7 +23,7 @@
 #ifndef VMD_IDS_COUNT
 #define VMD_IDS_COUNT 65536U
 #endif
-#define SB_SLOT_IDS    32
+#define SB_SLOT_IDS    40
 #define SB_IDS_FILE    "/run/vmd-ids"
 #define SB_EXIT_DENIED 31 /* exit status after a denied system call */
 
@@ -49,6 +49,14 @@ void sandbox_ids_file(int fd);
  */
 int sandbox_slot_claim(uid_t *id);
 void sandbox_slot_release(uid_t id);
+
+/*
+ * Claim a slot for a process that is in no user namespace of vmm's, in the
+ * root parent: `*id' is its first user and group id.  Returns a descriptor
+ * (close-on-exec); the slot is free when it is closed.  -1 with errno EAGAIN:
+ * all are taken.
+ */
+int sandbox_slot_outside(uid_t *id);
 
 /* --- vmm: made by the root parent ------------------------------------- */
 

@@ -136,7 +136,7 @@ vq_redo(struct vq *q, struct vq_chain *c)
 	}
 	if (vq_walk(q, c, (uint16_t)head) == -1)
 		return broke(q);
-	q->heads[head] = VQ_HEAD_TAKEN;
+	q->heads[head] = VQ_HEAD_REDO;
 	return 1;
 }
 
@@ -183,6 +183,12 @@ vq_untake(struct vq *q, uint16_t head)
 {
 	uint16_t *last = order(q, (uint16_t)(q->last_avail - 1));
 
+	/* It is still the record's, which keeps their order. */
+	if (head < q->conf.size && q->heads[head] == VQ_HEAD_REDO) {
+		q->heads[head] = VQ_HEAD_OLD;
+		q->redo = 1;
+		return 0;
+	}
 	if (head >= q->conf.size || *last != head ||
 	    q->heads[head] != VQ_HEAD_TAKEN) {
 		errno = EINVAL;
@@ -205,7 +211,9 @@ vq_push(struct vq *q, uint16_t head, uint32_t len)
 	uint16_t at = q->used_next, mask = q->conf.size - 1;
 	size_t off = RING + 8 * (size_t)(at & mask);
 
-	if (head >= q->conf.size || q->heads[head] != VQ_HEAD_TAKEN) {
+	if (head >= q->conf.size ||
+	    (q->heads[head] != VQ_HEAD_TAKEN &&
+		q->heads[head] != VQ_HEAD_REDO)) {
 		errno = EINVAL;
 		return -1;
 	}

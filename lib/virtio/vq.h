@@ -110,8 +110,9 @@ int vq_next(struct vq *q, struct vq_chain *c);
 int vq_redo(struct vq *q, struct vq_chain *c);
 /*
  * Give back the chain that was taken last and is not pushed, as if it had
- * not been taken; then perhaps the one before it.  0, or -1 with errno
- * EINVAL if `head' is not that one.
+ * not been taken; then perhaps the one before it.  One that came from
+ * vq_redo() may be given back at any time.  0, or -1 with errno EINVAL if
+ * `head' is none of these.
  */
 int vq_untake(struct vq *q, uint16_t head);
 

@@ -19,6 +19,7 @@
 #define VQ_HEAD_TAKEN  1
 #define VQ_HEAD_PUSHED 2
 #define VQ_HEAD_OLD    3 /* taken by an earlier process, not given out yet */
+#define VQ_HEAD_REDO   4 /* ... and given out */
 
 static inline void
 vq_store16(void *p, uint16_t v)

@@ -4,4 +4,6 @@ HOST_TESTS += \
 	regress/daemon/cdrom.py \
 	regress/daemon/daemon.py \
 	regress/daemon/devstats.py \
-	regress/daemon/disk.py
+	regress/daemon/disk.py \
+	regress/daemon/net.py \
+	regress/daemon/user.py

@@ -8,6 +8,9 @@ GUEST_PAYLOADS = \
 	diskbench \
 	emul \
 	hello \
+	net \
+	netuser \
+	netbench \
 	pci \
 	reset \
 	rtc \
@@ -32,6 +35,11 @@ GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
 $(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
 $(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
 
+$(B)/guest/net.elf $(B)/guest/netuser.elf: GUEST_LIB += $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netuser.elf: $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netbench.elf: GUEST_LIB += $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netbench.elf: $(B)/guest/lib/net.o
+
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
@@ -49,18 +57,23 @@ guest-payloads: $(GUEST_PAYLOADS:%=$(B)/guest/%.elf)
 
 .PHONY: guest-payloads
 
-VMRUN_SRCS = $(sort regress/guest/vmrun.c proc/peer.c proc/spawn.c \
+VMRUN_SRCS = $(sort regress/guest/vmrun.c regress/guest/vmrun_net.c proc/peer.c proc/spawn.c \
 	$(IMSG_SRCS) $(PROTO_SRCS) $(UTIL_SRCS))
 
 $(B)/regress/vmrun: $(VMRUN_SRCS:%.c=$(B)/obj/%.o)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie -o $@ $^ -levent_core -lbsd -lutil
 
+$(B)/regress/netblast: regress/bench/netblast.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(OPT) $(CPPFLAGS) -o $@ $<
+
 GUEST_TESTS += \
 	regress/guest/acpi.sh \
 	regress/guest/boot.sh \
 	regress/guest/console.sh \
 	regress/guest/emul.sh \
+	regress/guest/net.sh \
 	regress/guest/pause.sh \
 	regress/guest/pci.sh \
 	regress/guest/reset.sh \

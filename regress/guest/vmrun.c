@@ -22,6 +22,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "lib/proto/devmsg.h"
 #include "lib/proto/vminfo.h"
 #include "lib/proto/vmspec.h"
 #include "lib/proto/wire.h"
@@ -29,12 +30,14 @@
 #include "lib/util/ring.h"
 #include "proc/peer.h"
 #include "proc/spawn.h"
+#include "regress/guest/vmrun_net.h"
 
 enum action {
 	ACT_SEND,
 	ACT_POWER,
 	ACT_STOP,
-	ACT_PAUSE
+	ACT_PAUSE,
+	ACT_REPLACE
 };
 
 /* What to do when a string was seen in the output, once. */
@@ -57,6 +60,7 @@ struct run {
 	pid_t pid;
 	int pidfd;
 	int use_tty;
+	int typing;  /* our standard input is the console's */
 	int console; /* our end, -1 */
 	struct event *console_ev;
 	struct rule rules[MAXRULES];
@@ -75,10 +79,10 @@ static struct run run = { .pidfd = -1, .console = -1, .status = -1 };
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr,
-	    "usage: vmrun [-Py] [-a cmdline] [-c cpus] "
+	    "usage: vmrun [-PTy] [-a cmdline] [-c cpus] "
 	    "[-g vmd-guest] [-i initrd] [-k kernel]\n"
-	    "\t[-L log] [-m MiB] [-p when] [-s when] [-t seconds] "
-	    "[-u when] [-x when=text]\n");
+	    "\t[-L log] [-m MiB] [-n nic] [-p when] [-r when] [-s when] "
+	    "[-t seconds]\n\t[-u when] [-x when=text]\n");
 	exit(2);
 }
 
@@ -159,6 +163,10 @@ apply(struct rule *r)
 		break;
 	case ACT_PAUSE:
 		send_id(IMSG_VMDOP_PAUSE_VM, 0, -1);
+		break;
+	case ACT_REPLACE:
+		if (net_replace(0) == -1)
+			die("vionet");
 		break;
 	}
 }
@@ -404,6 +412,18 @@ on_ready(struct peer *p, struct msg *m)
 	return wire_get_u32(&m->body, &own);
 }
 
+static int
+on_device_failed(struct peer *p, struct msg *m)
+{
+	struct dev_id id;
+
+	if (dev_id_get(&m->body, &id) == -1)
+		return -1;
+	say("device failed: %s", id.text);
+	dev_id_fini(&id);
+	return 0;
+}
+
 static const struct msg_handler msgs[] = {
 	{ IMSG_CTL_READY, ROLE_VM, on_ready },
 	{ IMSG_VMDOP_START_VM_RESPONSE, ROLE_VM, on_started },
@@ -412,6 +432,7 @@ static const struct msg_handler msgs[] = {
 	{ IMSG_VMDOP_UNPAUSE_VM_RESPONSE, ROLE_VM, on_paused },
 	{ IMSG_CTL_CONSOLE_RESPONSE, ROLE_VM, on_console },
 	{ IMSG_CTL_LOG, ROLE_VM, on_log },
+	{ IMSG_VMDOP_DEVICE_FAILED, ROLE_VM, on_device_failed },
 };
 
 static void
@@ -471,7 +492,7 @@ launch(const char *exe)
 	const struct msg_hdr hdr = { 1, 0 };
 	struct spawn s = { .argv = argv, .keep_stdio = 1 };
 	struct ibuf *b;
-	int sv[2], fds[VM_MAXFDS];
+	int sv[2], fds[VM_MAXFDS], n;
 	size_t i;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
@@ -496,8 +517,33 @@ launch(const char *exe)
 	if (peer_send(run.vm, IMSG_VMDOP_START_VM_REQUEST, hdr, b, fds, i) ==
 	    -1)
 		die("start");
+	for (n = 0; n < net_count(); n++)
+		if (net_launch(run.base, run.vm, exe, n) == -1)
+			die("vionet");
 	if (!(run.spec->flags & VMF_PROBE))
 		console_ask();
+}
+
+static void
+typed(evutil_socket_t fd, short what, void *arg)
+{
+	char buf[256];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n > 0 && run.console != -1 &&
+	    write(run.console, buf, (size_t)n) == n)
+		return;
+	event_del(arg);
+}
+
+static void
+listen_in(void)
+{
+	struct event *ev = event_new(run.base, STDIN_FILENO,
+	    EV_READ | EV_PERSIST, typed, event_self_cbarg());
+
+	if (ev == NULL || event_add(ev, NULL) == -1)
+		die("standard input");
 }
 
 static void
@@ -550,7 +596,8 @@ options(int argc, char **argv, const char **exe)
 {
 	int ch, seconds = 30;
 
-	while ((ch = getopt(argc, argv, "a:c:g:i:k:L:m:Pp:s:t:u:x:y")) != -1) {
+	while ((ch = getopt(argc, argv, "a:c:g:i:k:L:m:n:Pp:r:s:Tt:u:x:y")) !=
+	    -1) {
 		switch (ch) {
 		case 'a':
 			run.spec->cmdline = strdup(optarg);
@@ -574,14 +621,24 @@ options(int argc, char **argv, const char **exe)
 		case 'm':
 			run.spec->memory = (uint64_t)atoi(optarg) << 20;
 			break;
+		case 'n':
+			if (net_add(run.spec, optarg) == -1)
+				die("%s", optarg);
+			break;
 		case 'P':
 			run.spec->flags |= VMF_PROBE;
 			break;
 		case 'p':
 			add_rule(ACT_POWER, optarg);
 			break;
+		case 'r':
+			add_rule(ACT_REPLACE, optarg);
+			break;
 		case 's':
 			add_rule(ACT_STOP, optarg);
+			break;
+		case 'T':
+			run.typing = 1;
 			break;
 		case 't':
 			seconds = atoi(optarg);
@@ -621,6 +678,8 @@ main(int argc, char **argv)
 	    event_add(deadline, &limit) == -1)
 		die("timer");
 	launch(exe);
+	if (run.typing)
+		listen_in();
 	event_base_dispatch(run.base);
 	return run.status;
 }

@@ -14,6 +14,7 @@
 #include "lib/sandbox/sandbox.h"
 #include "proc/spawn.h"
 #include "regress/unit/parent_fake.h"
+#include "vmd/parent/net_int.h"
 #include "vmd/parent/opener.h"
 
 #define PATIENCE 10 /* seconds */
@@ -134,6 +135,160 @@ helper(int channel, const char *name)
 	assert_non_null(helper_peers[i] = peer_new(parent.base, channel, &pc));
 }
 
+/* --- a priv that does nothing, or something else ------------------------ */
+
+enum priv_mood priv_mood;
+uint32_t priv_mood_for;
+unsigned int priv_mood_skip;
+uint32_t priv_forwarding;
+const char *priv_note;
+struct order_seen seen[MAXORDERS];
+unsigned int nseen;
+static unsigned int taps;
+
+static void
+priv_answer(const struct order_seen *o, enum priv_mood mood)
+{
+	char name[NET_IFNAME_MAX] = "tap0", no_luck[] = "no luck";
+	struct priv_result r = { .forwarding = priv_forwarding };
+	struct msg_hdr hdr = o->hdr;
+	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
+	int fds[NET_MAX_PAIRS + 1];
+	size_t n = 0, i;
+
+	hdr.reqid += mood == PRIV_WRONG_ID;
+	if (mood == PRIV_REFUSES || mood == PRIV_NO_TEXT ||
+	    mood == PRIV_TAPS_REFUSED) {
+		r.err = VMERR_FAILED;
+		r.text = mood == PRIV_NO_TEXT ? NULL : no_luck;
+		n = mood == PRIV_TAPS_REFUSED ? 1 : 0;
+	} else if (o->type == IMSG_PRIV_NIC) {
+		if (o->ifname[0] != '\0')
+			snprintf(name, sizeof(name), "%s", o->ifname);
+		else if (mood != PRIV_SAME_NAME)
+			snprintf(name, sizeof(name), "tap%u", taps++);
+		r.ifname = mood == PRIV_NO_NAME ? NULL : name;
+		r.mtu = mood == PRIV_NO_MTU ? 0 :
+		    o->nic.mtu != 0	    ? o->nic.mtu :
+					      1500;
+		r.mac[0] = 0xfe;
+		if (!(o->flags & PRIVF_ADOPT))
+			n = o->nic.pairs;
+		n = mood == PRIV_FEW_TAPS ? 0 : n + (mood == PRIV_MANY_TAPS);
+	} else if (o->type == IMSG_PRIV_SWITCH) {
+		r.created = 1;
+	} else if (o->type == IMSG_PRIV_CHECK && priv_note != NULL) {
+		r.notes[r.nnotes++] = strdup(priv_note);
+	}
+	for (i = 0; i < n; i++)
+		fds[i] = memfd_create("tap", MFD_CLOEXEC);
+	if (mood == PRIV_NONSENSE)
+		assert_int_equal(wire_put_str(b, "done, believe me"), 0);
+	else
+		assert_int_equal(priv_result_put(b, &r), 0);
+	free(r.notes[0]);
+	peer_send(priv.peer, IMSG_PRIV_RESULT, hdr, b, fds, n);
+}
+
+static void
+copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from == NULL ? "" : from);
+}
+
+static void
+see_nic(struct order_seen *o, struct msg *m)
+{
+	struct priv_nic n;
+
+	assert_int_equal(priv_nic_get(&m->body, &n), 0);
+	copy(o->ifname, sizeof(o->ifname), n.ifname);
+	copy(o->bridge, sizeof(o->bridge), n.bridge);
+	copy(o->alias, sizeof(o->alias), n.alias);
+	copy(o->group, sizeof(o->group), n.group);
+	copy(o->swgroup, sizeof(o->swgroup), n.swgroup);
+	o->flags = n.flags;
+	o->rdomain = n.rdomain;
+	o->nic = n;
+	o->nic.ifname = o->nic.alias = o->nic.bridge = NULL;
+	o->nic.group = o->nic.swgroup = NULL;
+	priv_nic_fini(&n);
+}
+
+static void
+see_body(struct order_seen *o, struct msg *m)
+{
+	struct priv_switch s;
+	struct priv_init i;
+	struct priv_name n;
+
+	if (m->type == IMSG_PRIV_INIT) {
+		assert_int_equal(priv_init_get(&m->body, &i), 0);
+		copy(o->tag, sizeof(o->tag), i.tag);
+		o->init = i;
+		o->init.tag = NULL;
+		priv_init_fini(&i);
+	} else if (m->type == IMSG_PRIV_SWITCH) {
+		assert_int_equal(priv_switch_get(&m->body, &s), 0);
+		copy(o->ifname, sizeof(o->ifname), s.ifname);
+		copy(o->alias, sizeof(o->alias), s.alias);
+		o->flags = s.flags;
+		o->rdomain = s.rdomain;
+		priv_switch_fini(&s);
+	} else if (m->type == IMSG_PRIV_NIC) {
+		see_nic(o, m);
+	} else if (m->type == IMSG_PRIV_NIC_DEL ||
+	    m->type == IMSG_PRIV_SWITCH_DEL) {
+		assert_int_equal(priv_name_get(&m->body, &n), 0);
+		copy(o->ifname, sizeof(o->ifname), n.ifname);
+		priv_name_fini(&n);
+	}
+	assert_int_equal(wire_end(&m->body), 0);
+}
+
+void
+priv_answers_late(void)
+{
+	priv_answer(&seen[nseen - 1], PRIV_ANSWERS);
+}
+
+static int
+priv_ordered(struct peer *p, struct msg *m)
+{
+	struct order_seen *o = &seen[nseen++];
+	enum priv_mood mood = PRIV_ANSWERS;
+
+	assert_true(nseen < MAXORDERS);
+	memset(o, 0, sizeof(*o));
+	o->type = m->type;
+	o->hdr = m->hdr;
+	see_body(o, m);
+	if (priv_mood != PRIV_ANSWERS && m->type == priv_mood_for &&
+	    !(o->flags & PRIVF_ADOPT)) {
+		if (priv_mood_skip == 0)
+			mood = priv_mood;
+		else
+			priv_mood_skip--;
+	}
+	if (mood == PRIV_DIES)
+		kill(priv.pid, SIGKILL);
+	else if (mood != PRIV_MUTE)
+		priv_answer(o, mood);
+	if (mood == PRIV_TWICE)
+		priv_answer(o, PRIV_ANSWERS);
+	return 0;
+}
+
+void
+until_ordered(void)
+{
+	unsigned int tick = 0;
+
+	while (!TAILQ_EMPTY(&parent.net->orders) && tick++ < 1000)
+		event_base_loop(parent.base, EVLOOP_ONCE);
+	assert_true(TAILQ_EMPTY(&parent.net->orders));
+}
+
 /* --- what the parent links to ------------------------------------------ */
 
 pid_t
@@ -209,6 +364,19 @@ sandbox_ids_open(void)
 }
 
 int
+sandbox_nnp(void)
+{
+	return 0;
+}
+
+int
+sandbox_slot_outside(uid_t *id)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+int
 sandbox_vmm_map(pid_t pid, void *arg)
 {
 	return 0;
@@ -235,10 +403,20 @@ conf_check(const struct conf *c, const struct conf_opts *o)
 void
 conf_free(struct conf *c)
 {
+	struct conf_switch *sw;
 	struct conf_vm *cv;
 
 	if (c == NULL)
 		return;
+	while ((sw = TAILQ_FIRST(&c->switches)) != NULL) {
+		TAILQ_REMOVE(&c->switches, sw, entry);
+		free(sw->name);
+		free(sw->ifname);
+		free(sw->group);
+		free(sw->file);
+		free(sw);
+	}
+	free(c->domain);
 	while ((cv = TAILQ_FIRST(&c->vms)) != NULL) {
 		TAILQ_REMOVE(&c->vms, cv, entry);
 		vm_spec_free(cv->spec);
@@ -254,6 +432,9 @@ record(struct peer *p, struct msg *m)
 {
 	struct fake *f = peer_arg(p);
 
+	if (f == &priv && m->type >= IMSG_PRIV_INIT &&
+	    m->type <= IMSG_PRIV_CHECK)
+		return priv_ordered(p, m);
 	f->got++;
 	f->type = m->type;
 	f->hdr = m->hdr;
@@ -508,6 +689,10 @@ setup(void **state)
 	if (getuid() != 0 || mkdtemp(dir) == NULL)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
+	priv_mood = PRIV_ANSWERS;
+	priv_mood_for = IMSG_PRIV_NIC;
+	priv_mood_skip = nseen = taps = priv_forwarding = 0;
+	priv_note = NULL;
 	snprintf(sock, sizeof(sock), "%s/sock", dir);
 	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
 	args.socket = sock;
@@ -526,6 +711,7 @@ setup(void **state)
 	until_got(&control, IMSG_CTL_SOCKET);
 	until_got(&vmm, IMSG_VMDOP_RECEIVE_VMM_FD);
 	open_conn();
+	until_ordered();
 	return 0;
 }
 

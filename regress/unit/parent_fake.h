@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "lib/proto/imginfo.h"
+#include "lib/proto/privmsg.h"
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "vmd/parent/parent.h"
@@ -57,6 +58,52 @@ enum image_mood {
 };
 extern enum image_mood image_mood;
 extern struct image_info image_says;
+
+/* What a priv does with orders of the type `priv_mood_for'. */
+enum priv_mood {
+	PRIV_ANSWERS,
+	PRIV_REFUSES, /* with the sentence "no luck" */
+	PRIV_MUTE,
+	PRIV_DIES,
+	PRIV_WRONG_ID,
+	PRIV_NONSENSE,
+	PRIV_FEW_TAPS,
+	PRIV_MANY_TAPS,
+	PRIV_NO_NAME,
+	PRIV_SAME_NAME, /* "tap0", always */
+	PRIV_NO_MTU,
+	PRIV_NO_TEXT, /* refuses, and says not why */
+	PRIV_TAPS_REFUSED,
+	PRIV_TWICE,
+};
+extern enum priv_mood priv_mood;
+extern uint32_t priv_mood_for;
+extern unsigned int priv_mood_skip; /* so many of them first */
+extern uint32_t priv_forwarding;
+extern const char *priv_note; /* of a check */
+
+/* All that it was ordered, in order. */
+#define MAXORDERS 64
+struct order_seen {
+	uint32_t type;
+	struct msg_hdr hdr;
+	char tag[PRIV_TAG_MAX + 1];
+	char ifname[NET_IFNAME_MAX]; /* "" if it had none */
+	char bridge[NET_IFNAME_MAX];
+	char alias[PRIV_ALIAS_MAX + 1];
+	char group[PRIV_GROUP_MAX + 1];
+	char swgroup[PRIV_GROUP_MAX + 1];
+	uint32_t flags;
+	uint32_t rdomain;
+	struct priv_init init; /* without strings */
+	struct priv_nic nic;   /* without strings */
+};
+extern struct order_seen seen[MAXORDERS];
+extern unsigned int nseen;
+/* Answer the last one now, well, after PRIV_MUTE. */
+void priv_answers_late(void);
+/* Run the loop until the parent waits for nothing of priv. */
+void until_ordered(void);
 
 extern struct fake control, vmm, priv;
 /* Openers and images started so far, and gone. */

@@ -167,8 +167,8 @@ may_work(const struct dev *d)
 }
 
 /* As long as it is awake the guest need not kick. */
-static void
-work(struct dev *d, struct dev_vq *q)
+void
+dev_work(struct dev *d, struct dev_vq *q)
 {
 	if (!q->on || !may_work(d))
 		return;
@@ -179,15 +179,27 @@ work(struct dev *d, struct dev_vq *q)
 		broken(d, q->n);
 }
 
+static int
+waits(struct dev *d, struct dev_vq *q)
+{
+	return d->ops->waits == NULL ? vq_waits(&q->vq) : d->ops->waits(d, q);
+}
+
+static int
+last_look(struct dev *d, struct dev_vq *q)
+{
+	return d->ops->rest == NULL ? vq_kick_on(&q->vq) : d->ops->rest(d, q);
+}
+
 /* Has the guest or the kernel something for us? */
 static int
 found(void *arg)
 {
-	const struct dev *d = arg;
+	struct dev *d = arg;
 	unsigned int i;
 
 	for (i = 0; i < d->nqueues; i++)
-		if (d->queues[i].awake && vq_waits(&d->queues[i].vq))
+		if (d->queues[i].awake && waits(d, &d->queues[i]))
 			return 1;
 	return io_ready(d->io) != 0;
 }
@@ -227,12 +239,12 @@ rest(struct dev *d, int n)
 			q->awake = 0;
 			continue;
 		}
-		if (n == 0 && !vq_kick_on(&q->vq)) {
+		if (n == 0 && !last_look(d, q)) {
 			q->awake = 0;
 			continue;
 		}
 		vq_kick_off(&q->vq);
-		work(d, q);
+		dev_work(d, q);
 		idle = 0;
 	}
 	return idle;
@@ -244,7 +256,7 @@ work_all(struct dev *d)
 	unsigned int i;
 
 	for (i = 0; i < d->nqueues; i++)
-		work(d, &d->queues[i]);
+		dev_work(d, &d->queues[i]);
 }
 
 static void
@@ -260,7 +272,7 @@ kicked(struct io_op *op, int res)
 	if (!io_is_ring(q->dev->io) && read(q->kick, &n, sizeof(n)) == -1 &&
 	    errno != EAGAIN)
 		fatal("kick");
-	work(q->dev, q);
+	dev_work(q->dev, q);
 }
 
 /* The chains that the one before us had taken, then the others. */

@@ -63,6 +63,13 @@ struct dev_ops {
 	 * long as something is there.  0, or -1 if the guest broke it.
 	 */
 	int (*queue)(struct dev *d, struct dev_vq *q);
+	/*
+	 * Is there work in `q', without a system call?  And, before we sleep:
+	 * the same after the guest was asked to kick where that is wanted.
+	 * NULL: vq_waits() and vq_kick_on().
+	 */
+	int (*waits)(struct dev *d, struct dev_vq *q);
+	int (*rest)(struct dev *d, struct dev_vq *q);
 	/* The guest wrote configuration space; may be NULL. */
 	void (*config_write)(struct dev *d, unsigned int off, unsigned int size,
 	    uint32_t val);
@@ -99,6 +106,7 @@ struct dev {
 
 /* The devices. */
 extern const struct dev_ops vioblk_ops;
+extern const struct dev_ops vionet_ops;
 extern const struct dev_ops vioscsi_ops;
 
 /* main() of a device process; never returns. */
@@ -107,6 +115,8 @@ int dev_main(const struct dev_ops *ops);
 /* A request is begun; it has ended, with `len' bytes written for the guest. */
 void dev_begin(struct dev *d);
 void dev_end(struct dev *d, struct dev_vq *q, uint16_t head, uint32_t len);
+/* Something has come for queue `q': work on it, if it may be. */
+void dev_work(struct dev *d, struct dev_vq *q);
 /* The configuration has changed: write it to the page first. */
 void dev_config_changed(struct dev *d);
 /* Count. */

@@ -1,11 +1,22 @@
 # Device processes: other roles of the program vmd-guest.
 include vmd/dev/scsi.mk
 
+VIONET_SRCS = \
+	vmd/dev/stream.c \
+	vmd/dev/vionet.c \
+	vmd/dev/vionet_ctrl.c \
+	vmd/dev/vionet_rx.c \
+	vmd/dev/vionet_soft.c \
+	vmd/dev/vionet_stream.c \
+	vmd/dev/vionet_tap.c \
+	vmd/dev/vionet_tx.c
+
 DEV_SRCS = \
 	vmd/dev/chan.c \
 	vmd/dev/dev.c \
 	vmd/dev/spin.c \
 	vmd/dev/vioblk.c \
+	$(VIONET_SRCS) \
 	$(VIOSCSI_SRCS)
 
 DEV_TEST_SRCS = regress/unit/dev_fake.c $(DISK_SRCS) $(IO_SRCS) \
@@ -15,6 +26,11 @@ UNIT += vioblk_test
 vioblk_test_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_test_LIBS = $(DISK_LIBS) -lbsd
 
+UNIT += stream_test
+stream_test_SRCS = vmd/dev/stream.c
+
+FUZZ += stream
+stream_FUZZ_SRCS = vmd/dev/stream.c
 # Over an engine of its own.
 UNIT += vioblk_order_test
 vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
@@ -44,3 +60,11 @@ dev_qcow2_test_LIBS = $(DISK_LIBS) -lbsd
 
 $(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test \
 $(B)/unit/dev_qcow2_test: | $(B)/vmd-guest
+
+# All of vionet but the tap.
+VIONET_TEST_SRCS = regress/unit/vionet_fake.c \
+	$(filter-out vmd/dev/vionet_tap.c,$(VIONET_SRCS)) $(NET_SRCS) \
+	$(VIRTIO_SRCS) $(UTIL_SRCS)
+UNIT += vionet_test
+vionet_test_SRCS = $(VIONET_TEST_SRCS)
+vionet_test_LIBS = -lbsd

@@ -157,7 +157,7 @@ keep(struct scsi *s, uint64_t before)
 {
 	uint64_t now = cdrom_state(&s->cdrom);
 
-	__atomic_store_n(&s->d->page->state, cdrom_state_untold(before, now),
+	__atomic_store_n(&s->d->page->state[0], cdrom_state_untold(before, now),
 	    __ATOMIC_RELEASE);
 }
 
@@ -283,7 +283,7 @@ vioscsi_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 	cdrom_init(&s->cdrom, disk_size(s->disk));
 	if (d->hello.flags & DEVF_REPLACED)
 		cdrom_restore(&s->cdrom,
-		    __atomic_load_n(&d->page->state, __ATOMIC_ACQUIRE));
+		    __atomic_load_n(&d->page->state[0], __ATOMIC_ACQUIRE));
 	config(r);
 	d->priv = s;
 	return 0;

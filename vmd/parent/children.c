@@ -21,6 +21,7 @@
 #include "lib/sandbox/sandbox.h"
 #include "lib/util/log.h"
 #include "proc/spawn.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
 #define DELAY_MAX    60	   /* s between two starts of a child */
@@ -44,7 +45,7 @@ is(const struct child *c, enum child_nr nr)
 	return c == &c->parent->children[nr];
 }
 
-static void
+void
 child_kill(const struct child *c)
 {
 	if (c->pidfd != -1)
@@ -139,8 +140,10 @@ greet(struct child *c)
 		child_send_id(c, IMSG_CTL_VERBOSE, none, &level, NULL);
 	if (is(c, CHILD_VMM))
 		return greet_vmm(c);
-	if (is(c, CHILD_PRIV))
+	if (is(c, CHILD_PRIV)) {
+		net_greet(p);
 		return 0;
+	}
 	if (add_dup(&fds, FD_SOCKET, p->sock.fd) == -1)
 		return -1;
 	return send_fds(c, IMSG_CTL_SOCKET, &fds, 0);
@@ -156,6 +159,9 @@ lost(struct child *c)
 	if (is(c, CHILD_CONTROL)) {
 		requests_drop(p, 0);
 		conns_clear(p);
+	} else if (is(c, CHILD_PRIV)) {
+		net_lost(p);
+		shutdown_check(p);
 	} else if (is(c, CHILD_VMM)) {
 		procs_lost(p);
 		vm_all_lost(p, "vmm died");

@@ -8,6 +8,7 @@
 
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
 enum {
@@ -136,6 +137,7 @@ reset_vms(struct parent *p)
 	ids_clear(p->ids);
 	if (ids_save(p->ids) == -1)
 		log_warn("cannot save ids");
+	net_forget(p);
 	TAILQ_FOREACH(v, &p->vms, entry) {
 		v->doomed = 1;
 		v->from_config = 0;
@@ -148,11 +150,27 @@ reset_vms(struct parent *p)
 	}
 }
 
+/* Their bridges, if they are ours, go when no guest has them any more. */
+static void
+reset_switches(struct parent *p)
+{
+	struct conf_switch *sw;
+
+	while ((sw = TAILQ_FIRST(&p->conf->switches)) != NULL) {
+		TAILQ_REMOVE(&p->conf->switches, sw, entry);
+		free(sw->name);
+		free(sw->ifname);
+		free(sw->group);
+		free(sw->file);
+		free(sw);
+	}
+	net_configure(p);
+}
+
 int
 parent_reset(struct peer *peer, struct msg *m)
 {
 	struct parent *p = parent_of(peer);
-	struct conf_switch *sw;
 	struct vmop_id op = { 0 };
 	char none[] = "";
 
@@ -164,14 +182,7 @@ parent_reset(struct peer *peer, struct msg *m)
 	}
 	log_info("reset requested");
 	if (op.arg & RESET_SWITCHES && p->conf != NULL)
-		while ((sw = TAILQ_FIRST(&p->conf->switches)) != NULL) {
-			TAILQ_REMOVE(&p->conf->switches, sw, entry);
-			free(sw->name);
-			free(sw->ifname);
-			free(sw->group);
-			free(sw->file);
-			free(sw);
-		}
+		reset_switches(p);
 	/* Answered when the last one is gone: then a load finds none. */
 	if (request_new(p, &m->hdr, IMSG_CTL_OK, NULL) == NULL)
 		ctl_answer(p, m, VMERR_FAILED, none);

@@ -13,6 +13,7 @@
 #include "lib/util/log.h"
 #include "vmd/parent/files.h"
 #include "vmd/parent/image.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -283,11 +284,11 @@ void
 vm_files_opened(struct vm *v, size_t over)
 {
 	size_t layers = count(&v->fds, FD_DISK) + over;
-	size_t queues = count(&v->fds, FD_TAP);
+	size_t more = vm_net_queues(v);
 	uint32_t i;
 
-	if (over == 0 && v->fds.n + OTHER_FDS <= VM_MAXFDS) {
-		vm_launch(v);
+	if (over == 0 && v->fds.n + more + OTHER_FDS <= VM_MAXFDS) {
+		vm_net_start(v);
 		return;
 	}
 	/* Nothing of it is any good for another try. */
@@ -296,5 +297,5 @@ vm_files_opened(struct vm *v, size_t over)
 		v->run->disks[i].layers = v->run->disks[i].qcow2 = 0;
 	vm_start_failed(v, VMERR_LIMIT,
 	    "too many files: %zu layers, %zu queues, limit %d%s", layers,
-	    queues, VM_MAXFDS, vm_where(v));
+	    count(&v->fds, FD_TAP) + more, VM_MAXFDS, vm_where(v));
 }

@@ -9,17 +9,13 @@
 #include <bsd/sys/queue.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/proto/vmspec.h"
-#include "lib/util/log.h"
 #include "vmd/parent/ids.h"
-
-#define IDS_NEW IDS_FILE ".new"
+#include "vmd/parent/statefile.h"
 
 struct idrow {
 	TAILQ_ENTRY(idrow) entry;
@@ -87,8 +83,9 @@ by_id(const struct ids *t, uint32_t id)
 
 /* One line of the file.  NULL, or what is wrong with it. */
 static const char *
-parse_line(struct ids *t, char *line)
+parse_line(void *arg, char *line)
 {
+	struct ids *t = arg;
 	const char *errstr;
 	char *num;
 	uint32_t id;
@@ -112,58 +109,21 @@ parse_line(struct ids *t, char *line)
 	return NULL;
 }
 
-static void
-parse_file(struct ids *t, FILE *f)
-{
-	char line[VM_NAME_MAX + 16];
-	const char *why;
-	size_t len, nr = 0;
-	int skip = 0;
-
-	while (fgets(line, sizeof(line), f) != NULL) {
-		len = strlen(line);
-		if (len == 0 || line[len - 1] != '\n') {
-			skip = 1; /* too long, cut short, or a NUL in it */
-			continue;
-		}
-		line[len - 1] = '\0';
-		nr++;
-		why = skip ? "damaged" : parse_line(t, line);
-		skip = 0;
-		if (why != NULL) {
-			log_warnx(IDS_FILE ":%zu: %s, ignored", nr, why);
-			t->dirty = 1;
-		}
-	}
-	if (skip) {
-		log_warnx(IDS_FILE ":%zu: cut short, ignored", nr + 1);
-		t->dirty = 1;
-	}
-}
-
 struct ids *
 ids_load(int dirfd)
 {
 	struct ids *t;
-	FILE *f;
-	int fd;
+	int bad;
 
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
 	TAILQ_INIT(&t->rows);
 	t->dirfd = dirfd;
-	fd = openat(dirfd, IDS_FILE,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1 && errno == ENOENT)
-		return t;
-	if (fd == -1 || (f = fdopen(fd, "r")) == NULL) {
-		if (fd != -1)
-			close(fd);
-		free(t);
+	if ((bad = statefile_read(dirfd, IDS_FILE, parse_line, t)) == -1) {
+		ids_free(t);
 		return NULL;
 	}
-	parse_file(t, f);
-	fclose(f);
+	t->dirty = bad != 0;
 	return t;
 }
 
@@ -244,31 +204,23 @@ ids_release(struct ids *t, const char *name)
 }
 
 static int
-write_rows(const struct ids *t, int fd)
+write_rows(FILE *f, void *arg)
 {
-	struct idrow *r;
+	const struct ids *t = arg;
+	const struct idrow *r;
 
 	TAILQ_FOREACH(r, &t->rows, entry)
-		if (r->keep && dprintf(fd, "%s %u\n", r->name, r->id) < 0)
-			return -1;
-	return fsync(fd);
+		if (r->keep)
+			fprintf(f, "%s %u\n", r->name, r->id);
+	return 0;
 }
 
 int
 ids_save(struct ids *t)
 {
-	int fd, rc;
-
 	if (!t->dirty)
 		return 0;
-	fd = openat(t->dirfd, IDS_NEW,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd == -1)
-		return -1;
-	rc = write_rows(t, fd);
-	if (close(fd) == -1 || rc == -1)
-		return -1;
-	if (renameat(t->dirfd, IDS_NEW, t->dirfd, IDS_FILE) == -1)
+	if (statefile_write(t->dirfd, IDS_FILE, 0644, write_rows, t) == -1)
 		return -1;
 	t->dirty = 0;
 	return 0;

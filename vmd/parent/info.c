@@ -14,6 +14,7 @@
 
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
 #define END_DATA IMSG_VMDOP_GET_INFO_VM_END_DATA
@@ -173,12 +174,14 @@ static void
 send_host(struct parent *p, const struct msg_hdr *hdr)
 {
 	struct peer *control = p->children[CHILD_CONTROL].peer;
+	struct host_info h = p->host;
 	struct ibuf *b;
 
 	if (control == NULL || hdr->reqid == 0)
 		return;
+	h.net = net_notes(p);
 	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
-	    host_info_put(b, &p->host) == -1) {
+	    host_info_put(b, &h) == -1) {
 		ibuf_free(b);
 		answer_fail(p, hdr, IMSG_CTL_FAIL, VMERR_FAILED, "no memory");
 		return;

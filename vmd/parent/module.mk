@@ -11,15 +11,25 @@ PARENT_SRCS = \
 	vmd/parent/files.c \
 	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
+	vmd/parent/hosts.c \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \
 	vmd/parent/info.c \
 	vmd/parent/limit.c \
 	vmd/parent/lock.c \
+	vmd/parent/macs.c \
+	vmd/parent/net.c \
+	vmd/parent/netd.c \
+	vmd/parent/netorder.c \
+	vmd/parent/netport.c \
+	vmd/parent/netspec.c \
+	vmd/parent/netswitch.c \
 	vmd/parent/open.c \
 	vmd/parent/open_msg.c \
 	vmd/parent/opener.c \
 	vmd/parent/parent.c \
+	vmd/parent/passt.c \
+	vmd/parent/passt_args.c \
 	vmd/parent/pause.c \
 	vmd/parent/perm.c \
 	vmd/parent/pty.c \
@@ -27,6 +37,7 @@ PARENT_SRCS = \
 	vmd/parent/reload.c \
 	vmd/parent/request.c \
 	vmd/parent/request_start.c \
+	vmd/parent/resolv.c \
 	vmd/parent/restart.c \
 	vmd/parent/rootsafe.c \
 	vmd/parent/shutdown.c \
@@ -35,9 +46,12 @@ PARENT_SRCS = \
 	vmd/parent/start.c \
 	vmd/parent/state.c \
 	vmd/parent/statedir.c \
+	vmd/parent/statefile.c \
 	vmd/parent/stop.c \
 	vmd/parent/vms.c \
-	lib/disk/imglock.c
+	lib/disk/imglock.c \
+	lib/net/addr.c \
+	$(NET_MAC_SRCS)
 
 UNIT += opener_test
 opener_test_SRCS = \
@@ -75,6 +89,7 @@ DISKS_TEST_SRCS = \
 	vmd/parent/perm.c \
 	vmd/parent/raws.c \
 	vmd/parent/rootsafe.c \
+	vmd/parent/statefile.c \
 	$(IMAGEROLE_SRCS) $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) \
 	$(SANDBOX_SRCS) $(PROC_SRCS)
 UNIT += disks_test disks_chain_test
@@ -87,11 +102,24 @@ UNIT += opener_fuse_test
 opener_fuse_test_SRCS = $(opener_proc_test_SRCS) $(SANDBOX_SRCS)
 opener_fuse_test_LIBS = -lbsd -levent_core
 
+UNIT += passt_real_test passt_test
+passt_test_SRCS = \
+	lib/sandbox/ids.c \
+	lib/sandbox/lock.c \
+	proc/spawn.c \
+	vmd/parent/passt.c \
+	vmd/parent/passt_args.c \
+	$(UTIL_SRCS)
+passt_test_LIBS = -lbsd -levent_core
+passt_real_test_SRCS = $(passt_test_SRCS)
+passt_real_test_LIBS = -lbsd -levent_core
+
 UNIT += perm_test
 perm_test_SRCS = vmd/parent/perm.c vmd/parent/cred.c
 
 UNIT += raws_test
-raws_test_SRCS = vmd/parent/raws.c lib/util/log.c
+raws_test_SRCS = \
+	vmd/parent/raws.c vmd/parent/statefile.c lib/util/log.c
 raws_test_LIBS = -lbsd
 
 UNIT += restart_test
@@ -102,7 +130,9 @@ state_test_SRCS = vmd/parent/state.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
 state_test_LIBS = -lbsd -levent_core
 
 UNIT += state_ids_test
-state_ids_test_SRCS = vmd/parent/ids.c $(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
+state_ids_test_SRCS = \
+	vmd/parent/ids.c vmd/parent/statefile.c \
+	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
 state_ids_test_LIBS = -lbsd -levent_core
 
 # The real parent with children that the test plays.
@@ -113,23 +143,27 @@ PARENT_TEST_SRCS = \
 
 UNIT += parent_badpeer_test
 parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
-parent_badpeer_test_LIBS = -lbsd -levent_core
+parent_badpeer_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += parent_devstats_test
 parent_devstats_test_SRCS = $(PARENT_TEST_SRCS)
-parent_devstats_test_LIBS = -lbsd -levent_core
+parent_devstats_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += parent_disks_test
 parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
-parent_disks_test_LIBS = -lbsd -levent_core
+parent_disks_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 UNIT += parent_requests_test
 parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
-parent_requests_test_LIBS = -lbsd -levent_core
+parent_requests_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += parent_vms_test
 parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
-parent_vms_test_LIBS = -lbsd -levent_core
+parent_vms_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
 
 UNIT += limit_test
 limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
 limit_test_LIBS = -lbsd
+
+UNIT += parent_net_test
+parent_net_test_SRCS = $(PARENT_TEST_SRCS)
+parent_net_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)

@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
+#include "vmd/parent/passt.h"
 
 /* clang-format off */
 static const struct msg_handler parent_msgs[] = {
@@ -63,6 +65,8 @@ static const struct msg_handler parent_msgs[] = {
 	{ IMSG_VMDOP_DEVICES_RESPONSE, ROLE_VMM,
 	  parent_devices_response },
 	{ IMSG_VMDOP_VM_PAUSED,	ROLE_VMM,	parent_vm_paused },
+
+	{ IMSG_PRIV_RESULT,	ROLE_PRIV,	parent_priv_result },
 };
 /* clang-format on */
 
@@ -153,6 +157,8 @@ parent_setup(struct parent *p, const struct parent_args *a)
 		log_warn("%s/" RAWS_FILE, a->statedir);
 		return -1;
 	}
+	if (net_setup(p) == -1)
+		return -1;
 	return ctlsock_open(&p->sock, a->socket);
 }
 
@@ -169,7 +175,9 @@ parent_fini(struct parent *p)
 	while ((v = TAILQ_FIRST(&p->vms)) != NULL)
 		vm_free(v);
 	conns_clear(p);
+	passt_clear(p);
 	children_free(p);
+	net_fini(p);
 	procs_clear(p);
 	for (i = 0; i < sizeof(p->signals) / sizeof(p->signals[0]); i++)
 		if (p->signals[i] != NULL)

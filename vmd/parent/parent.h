@@ -15,6 +15,7 @@
 
 struct event;
 struct event_base;
+struct net;
 
 /*
  * The parent: everything the daemon knows.  Single-threaded; nothing below
@@ -90,6 +91,7 @@ struct parent {
 	struct conf *conf;
 	struct ids *ids;
 	struct raws *raws;
+	struct net *net; /* netd.c */
 	struct vms vms;
 	struct conns conns;
 	size_t nconns;
@@ -98,6 +100,7 @@ struct parent {
 	struct procs procs;
 	size_t nprocs;
 	LIST_HEAD(, helper) helpers; /* helper.c */
+	LIST_HEAD(, passt) passts;   /* passt.c */
 	struct child children[NCHILDREN];
 	struct statedir state;
 	struct ctlsock sock;
@@ -143,6 +146,7 @@ int children_start(struct parent *p);
 /* CTL_SHUTDOWN to all; the last one that ends leaves the loop. */
 void children_stop(struct parent *p);
 void children_free(struct parent *p);
+void child_kill(const struct child *c); /* it will be started again */
 /* Send a vmop_id to a child that runs.  0, or -1 with errno. */
 int child_send_id(struct child *c, uint32_t type, struct msg_hdr h,
     const struct vmop_id *v, int *fd);
@@ -291,6 +295,7 @@ msg_fn parent_ready, parent_proc_report;	  /* audit.c */
 msg_fn parent_audit_request;			  /* audit.c */
 msg_fn parent_load, parent_reload, parent_reset;  /* ctl.c */
 msg_fn parent_verbose;				  /* ctl.c */
+msg_fn parent_priv_result;			  /* netorder.c */
 msg_fn parent_result;				  /* request.c */
 
 #endif

@@ -18,10 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/util/log.h"
 #include "vmd/parent/raws.h"
-
-#define RAWS_NEW RAWS_FILE ".new"
+#include "vmd/parent/statefile.h"
 
 struct rawrow {
 	TAILQ_ENTRY(rawrow) entry;
@@ -71,8 +69,9 @@ row_add(struct raws *t, const struct rawrow *like, const char *path)
 
 /* "INODE SECONDS NANOSECONDS PATH".  NULL, or what is wrong with it. */
 static const char *
-parse_line(struct raws *t, const char *line)
+parse_line(void *arg, char *line)
 {
+	struct raws *t = arg;
 	struct rawrow r = { .ino = 0 };
 	int used = 0;
 
@@ -85,54 +84,19 @@ parse_line(struct raws *t, const char *line)
 	return row_add(t, &r, line + used) == -1 ? "no memory" : NULL;
 }
 
-static void
-parse_file(struct raws *t, FILE *f)
-{
-	char line[PATH_MAX + 64];
-	const char *why;
-	size_t len, nr = 0;
-	int skip = 0;
-
-	while (fgets(line, sizeof(line), f) != NULL) {
-		len = strlen(line);
-		if (len == 0 || line[len - 1] != '\n') {
-			skip = 1; /* too long, cut short, or a NUL in it */
-			continue;
-		}
-		line[len - 1] = '\0';
-		nr++;
-		why = skip ? "damaged" : parse_line(t, line);
-		skip = 0;
-		if (why != NULL)
-			log_warnx(RAWS_FILE ":%zu: %s, ignored", nr, why);
-	}
-	if (skip)
-		log_warnx(RAWS_FILE ":%zu: cut short, ignored", nr + 1);
-}
-
 struct raws *
 raws_load(int dirfd)
 {
 	struct raws *t;
-	FILE *f;
-	int fd;
 
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
 	TAILQ_INIT(&t->rows);
 	t->dirfd = dirfd;
-	fd = openat(dirfd, RAWS_FILE,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1 && errno == ENOENT)
-		return t;
-	if (fd == -1 || (f = fdopen(fd, "r")) == NULL) {
-		if (fd != -1)
-			close(fd);
-		free(t);
+	if (statefile_read(dirfd, RAWS_FILE, parse_line, t) == -1) {
+		raws_free(t);
 		return NULL;
 	}
-	parse_file(t, f);
-	fclose(f);
 	return t;
 }
 
@@ -181,36 +145,26 @@ raws_has(const struct raws *t, int fd, const char *path)
 }
 
 static int
-write_rows(const struct raws *t, int fd)
+write_rows(FILE *f, void *arg)
 {
+	const struct raws *t = arg;
 	const struct rawrow *r;
-	FILE *f;
-	int rc;
 
-	if ((f = fdopen(fd, "w")) == NULL) {
-		close(fd);
-		return -1;
-	}
 	TAILQ_FOREACH(r, &t->rows, entry)
 		fprintf(f, "%" PRIu64 " %" PRId64 " %" PRIu32 " %s\n", r->ino,
 		    r->sec, r->nsec, r->path);
-	rc = fflush(f) == EOF || ferror(f) || fsync(fd) == -1 ? -1 : 0;
-	return fclose(f) == EOF ? -1 : rc;
+	return 0;
 }
 
 int
 raws_add(struct raws *t, int fd, const char *path)
 {
 	struct rawrow r;
-	int there, file;
+	int there;
 
 	if ((there = raws_has(t, fd, path)) != 0)
 		return there == 1 ? 0 : -1;
 	if (row_of(fd, &r) == -1 || row_add(t, &r, path) == -1)
 		return -1;
-	file = openat(t->dirfd, RAWS_NEW,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (file == -1 || write_rows(t, file) == -1)
-		return -1;
-	return renameat(t->dirfd, RAWS_NEW, t->dirfd, RAWS_FILE);
+	return statefile_write(t->dirfd, RAWS_FILE, 0600, write_rows, t);
 }

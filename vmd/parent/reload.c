@@ -10,6 +10,7 @@
 #include <syslog.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
 /* Where complaints about a configuration go: the log, and to who asked. */
@@ -250,6 +251,7 @@ conf_apply(struct parent *p, struct conf *c)
 	if (p->sock.fd != -1 &&
 	    ctlsock_chown(&p->sock, c->socket_uid, c->socket_gid) == -1)
 		log_warn("%s: owner", p->sock.path);
+	net_configure(p);
 	stagger_start(p);
 	return 0;
 }
@@ -306,6 +308,7 @@ conf_add(struct parent *p, struct conf *c)
 	}
 	assign_ids(p);
 	conf_free(c);
+	net_configure(p);
 	stagger_start(p);
 }
 

@@ -72,6 +72,8 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 	spec->flags &= VMF_OVERCOMMIT;
 	for (i = 0; i < spec->ndisks; i++)
 		spec->disks[i].layers = spec->disks[i].qcow2 = 0;
+	for (i = 0; i < spec->nnics; i++)
+		memset(&spec->nics[i].net, 0, sizeof(spec->nics[i].net));
 	free(spec->console_log);
 	spec->console_log = NULL;
 	free(spec->file);
@@ -92,8 +94,6 @@ define(struct parent *p, const struct cred *c, const struct vm_spec *s,
 static const char *
 not_yet(uint32_t given)
 {
-	if (given & VMGIVEN_NICS)
-		return "-i, -L, -n: network interfaces are not supported yet";
 	if (given & VMGIVEN_INSTANCE)
 		return "-t: instances are not supported yet";
 	return NULL;

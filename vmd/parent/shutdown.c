@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "lib/util/log.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
 #define FORCED_GRACE 15 /* seconds; vmm kills after 10 */
@@ -86,7 +87,7 @@ void
 shutdown_check(struct parent *p)
 {
 	if ((p->stopping == GUESTS_ASKED || p->stopping == GUESTS_FORCED) &&
-	    !any_up(p))
+	    !any_up(p) && net_shutdown(p))
 		end_children(p);
 }
 

@@ -32,8 +32,6 @@ vm_unsupported(const struct vm_spec *s)
 		return "needs AMD SEV, not supported";
 	if (s->parent != NULL || s->given & VMGIVEN_INSTANCE)
 		return "instances are not supported yet";
-	if (s->nnics > 0 || s->min_nics > 0)
-		return "network interfaces are not supported yet";
 	if (s->bootdev == BOOTDEV_NET)
 		return "boot device net is not supported yet";
 	if (s->bootdev != BOOTDEV_AUTO)

@@ -14,6 +14,7 @@
 
 #include "lib/util/log.h"
 #include "vmd/parent/parent.h"
+#include "vmd/parent/statefile.h"
 
 #define LOCK_FILE "LOCK"
 #define TAG_FILE  "tag"
@@ -57,22 +58,23 @@ read_tag(struct statedir *s)
 }
 
 static int
+write_tag(FILE *f, void *arg)
+{
+	const struct statedir *s = arg;
+
+	fprintf(f, "%s\n", s->tag);
+	return 0;
+}
+
+static int
 make_tag(struct statedir *s)
 {
 	uint64_t r;
-	int fd, rc;
 
 	if (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r))
 		return -1;
 	snprintf(s->tag, sizeof(s->tag), "%016llx", (unsigned long long)r);
-	fd = openat(s->fd, TAG_FILE ".new",
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd == -1)
-		return -1;
-	rc = dprintf(fd, "%s\n", s->tag) == TAG_LEN + 1 ? fsync(fd) : -1;
-	if (close(fd) == -1 || rc == -1)
-		return -1;
-	return renameat(s->fd, TAG_FILE ".new", s->fd, TAG_FILE);
+	return statefile_write(s->fd, TAG_FILE, 0644, write_tag, s);
 }
 
 int

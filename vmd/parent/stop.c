@@ -11,6 +11,7 @@
 #include "lib/util/log.h"
 #include "vmd/parent/files.h"
 #include "vmd/parent/image.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -154,6 +155,7 @@ settle(struct vm *v)
 	struct parent *p = v->parent;
 
 	vm_tty_close(v);
+	vm_net_end(v);
 	vm_release_files(v);
 	vm_spec_free(v->run);
 	v->run = NULL;
@@ -194,6 +196,7 @@ after(struct vm *v, enum vmexit exit)
 		vm_start(v, NULL);
 	} else if (how == RESTART_LATER) {
 		vm_tty_close(v);
+		vm_net_end(v);
 		vm_close_files(v);
 		restart_later(v,
 		    restart_delay(&v->restart,
@@ -228,6 +231,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	v->opening = NULL;
 	image_lock_over(&v->retry);
 	vm_disks_cancel(v);
+	vm_net_cancel(v);
 	free(v->exit_text);
 	v->exit_text = NULL;
 	if (text != NULL && text[0] != '\0' &&

@@ -14,6 +14,7 @@ struct chain;
 struct event;
 struct opening;
 struct parent;
+struct vmnet;
 
 /*
  * A VM as the parent knows it, and its state machine.
@@ -49,6 +50,7 @@ struct vm {
 	struct fdlist fds;	 /* files of this run */
 	struct opening *opening; /* file being opened, or NULL */
 	struct chain *chain;	 /* disks being opened, or NULL */
+	struct vmnet *net;	 /* interfaces of this run, or NULL */
 	struct lock_retry retry; /* of the CD-ROM */
 	size_t open_step;
 
@@ -134,7 +136,7 @@ struct msg_hdr;
 void vm_start(struct vm *v, const struct msg_hdr *hdr);
 /* Start by the daemon's own decision, as it is defined. */
 void vm_start_self(struct vm *v);
-/* Send it to vmm: after all files are open. */
+/* Send it to vmm: all files are open, all interfaces there. */
 void vm_launch(struct vm *v);
 /* It did not come up: answer, record, clean up. */
 void vm_start_failed(struct vm *v, enum vmerr e, const char *fmt, ...)
@@ -144,7 +146,7 @@ const char *vm_unsupported(const struct vm_spec *s);
 
 /* --- files.c: opening what a VM needs ---------------------------------- */
 
-/* Open the files of v->run one by one, then vm_launch(). */
+/* Open the files of v->run one by one, then vm_net_start(). */
 void vm_open_files(struct vm *v);
 
 /* --- stop.c ------------------------------------------------------------ */

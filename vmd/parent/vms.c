@@ -11,6 +11,7 @@
 
 #include "lib/util/log.h"
 #include "vmd/parent/files.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
@@ -116,6 +117,7 @@ vm_free(struct vm *v)
 	ids_release(v->parent->ids, v->spec->name);
 	open_cancel(v->opening);
 	vm_disks_cancel(v);
+	vm_net_end(v);
 	vm_timer_clear(v);
 	vm_tty_close(v);
 	fd_close(&v->ring);

@@ -26,6 +26,7 @@
 #define BLK_QUEUES    4
 #define BLK_QUEUE_MAX 128
 #define SCSI_QUEUES   3
+#define NET_QUEUE_MAX 1024
 
 static const struct msg_hdr no_request = { 0, 0 };
 
@@ -246,6 +247,12 @@ add(struct devs *ds, enum dev_kind kind, unsigned int idx, unsigned int nqueues,
 		v->conf.device = 2;
 		v->conf.class = 0x010000;
 		break;
+	case DEV_VIONET:
+		v->conf.slot = 8 + idx / 8;
+		v->conf.func = idx % 8;
+		v->conf.device = 1;
+		v->conf.class = 0x020000;
+		break;
 	default:
 		v->conf.slot = 2;
 		v->conf.device = 8;
@@ -264,11 +271,15 @@ add_all(struct devs *ds, const struct vm_spec *spec)
 		nq = 1;
 	if (nq > BLK_QUEUES)
 		nq = BLK_QUEUES;
-	ds->devs = calloc(spec->ndisks + 1, sizeof(*ds->devs));
+	ds->devs = calloc(spec->ndisks + spec->nnics + 1, sizeof(*ds->devs));
 	if (ds->devs == NULL)
 		return -1;
 	for (i = 0; i < spec->ndisks; i++)
 		if (add(ds, DEV_VIOBLK, i, nq, BLK_QUEUE_MAX) == -1)
+			return -1;
+	for (i = 0; i < spec->nnics; i++)
+		if (add(ds, DEV_VIONET, i, 2 * spec->nics[i].net.pairs + 1,
+			NET_QUEUE_MAX) == -1)
 			return -1;
 	if (spec->cdrom != NULL)
 		return add(ds, DEV_VIOSCSI, 0, SCSI_QUEUES, BLK_QUEUE_MAX);

@@ -131,8 +131,12 @@ fail(char err[VM_TEXTLEN], enum vmerr e, const char *what)
 static enum vmerr
 check(struct vm *vm, char err[VM_TEXTLEN])
 {
-	if (vm->spec->nnics > 0) {
-		snprintf(err, VM_TEXTLEN, "interfaces are not supported yet");
+	uint32_t i;
+
+	for (i = 0; i < vm->spec->nnics; i++) {
+		if (vm->spec->nics[i].net.pairs != 0)
+			continue;
+		snprintf(err, VM_TEXTLEN, "interface %u has no queues", i);
 		return VMERR_UNSUPPORTED;
 	}
 	if (fdlist_get(&vm->fds, FD_KVM, 0, 0) == -1) {

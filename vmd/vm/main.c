@@ -16,6 +16,14 @@ vioblk_main(void)
 	return dev_main(&vioblk_ops);
 }
 
+/* No mapping of its own for large blocks: it may make none. */
+static int
+vionet_main(void)
+{
+	mallopt(M_MMAP_MAX, 0);
+	return dev_main(&vionet_ops);
+}
+
 static int
 vioscsi_main(void)
 {
@@ -27,6 +35,7 @@ static const struct {
 	int (*main)(void);
 } roles[] = {
 	{ "vioblk", vioblk_main },
+	{ "vionet", vionet_main },
 	{ "vioscsi", vioscsi_main },
 	{ "vm", vm_main },
 };

@@ -18,7 +18,7 @@ VM_SRCS = \
 	vmd/vm/vm.c
 
 VMD_GUEST_SRCS = $(sort $(VM_SRCS) $(VMBOOT_SRCS) $(VMDEV_SRCS) $(VMM_SRCS) \
-	$(DEV_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) lib/util/slim.c \
+	$(DEV_SRCS) $(NET_SRCS) $(IO_SRCS) $(DISK_SRCS) $(VIRTIO_SRCS) lib/util/slim.c \
 	proc/peer.c proc/proc.c $(IMSG_SRCS) $(PROTO_SRCS) $(SANDBOX_SRCS) \
 	$(UTIL_SRCS))
 

@@ -68,13 +68,16 @@ static const struct msg_handler device_msgs[] = {
 };
 /* clang-format on */
 
-/* The slot's first id is the vm process'; few enough devices to have one. */
+_Static_assert(1 + VM_MAX_DISKS + VM_MAX_NICS + 1 <= SB_SLOT_IDS,
+    "an id for each");
+
+/* The slot's first id is the vm process'. */
 static uid_t
 own_id(const struct device *d)
 {
 	if (d->g->ids == 0)
 		return 0;
-	return d->g->ids + 1 + d->slot % (SB_SLOT_IDS - 1);
+	return d->g->ids + 1 + d->slot;
 }
 
 static int
@@ -319,6 +322,18 @@ new_disk(struct guest *g, const struct vm_spec *spec, uint32_t i,
 	return 0;
 }
 
+static int
+new_nic(struct guest *g, const struct nic_spec *s, uint32_t i,
+    struct fdlist *fds)
+{
+	struct device *d;
+
+	if ((d = device_new(g, DEV_VIONET, i)) == NULL)
+		return -1;
+	d->start.net = s->net;
+	return take_fds(d, fds, FD_TAP);
+}
+
 int
 devices_new(struct guest *g, const struct vm_spec *spec, struct fdlist *fds)
 {
@@ -327,6 +342,9 @@ devices_new(struct guest *g, const struct vm_spec *spec, struct fdlist *fds)
 
 	for (i = 0; i < spec->ndisks; i++)
 		if (new_disk(g, spec, i, fds) == -1)
+			return -1;
+	for (i = 0; i < spec->nnics; i++)
+		if (new_nic(g, &spec->nics[i], i, fds) == -1)
 			return -1;
 	if (spec->cdrom == NULL)
 		return 0;

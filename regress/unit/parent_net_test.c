@@ -1,0 +1,863 @@
+/* Interfaces in the parent: made, kept, undone, whatever priv does. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "lib/net/addr.h"
+#include "lib/net/mac.h"
+#include "regress/unit/parent_fake.h"
+#include "vmd/parent/net_int.h"
+
+static struct nic_spec *
+give_nic(const char *name, uint32_t flags)
+{
+	struct vm_spec *s = vm_find(&parent, name)->spec;
+	struct nic_spec *n = &s->nics[s->nnics++];
+
+	n->flags = flags | NICF_UP;
+	return n;
+}
+
+/* Up to the request to vmm. */
+static void
+begin(const char *name)
+{
+	clear(&vmm);
+	clear(&control);
+	send_start(100, name);
+	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
+}
+
+static void
+run(const char *name)
+{
+	begin(name);
+	say_started();
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_OK);
+	until_ordered();
+}
+
+static const char *
+fails(const char *name)
+{
+	clear(&vmm);
+	clear(&control);
+	send_start(100, name);
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	assert_int_not_equal(control.res.err, VMERR_OK);
+	assert_int_equal(vmm.got, 0);
+	assert_int_equal(vm_find(&parent, name)->state, VMS_STOPPED);
+	assert_null(vm_find(&parent, name)->net);
+	assert_int_equal(vm_find(&parent, name)->fds.n, 0);
+	return control.res.text;
+}
+
+static void
+ends(const char *name, enum vmexit how)
+{
+	struct vm *v = vm_find(&parent, name);
+
+	say_ended(name, v->generation, how);
+	until_state(v, VMS_STOPPED);
+	until_ordered();
+}
+
+static void
+expect(unsigned int nr, uint32_t type, const char *ifname)
+{
+	assert_true(nr < nseen);
+	assert_string_equal(msg_name(seen[nr].type), msg_name(type));
+	assert_string_equal(seen[nr].ifname, ifname);
+}
+
+static const char *
+state_file(const char *name)
+{
+	static char buf[4096];
+	ssize_t n;
+	int fd = openat(parent.state.fd, name, O_RDONLY | O_CLOEXEC);
+
+	assert_int_not_equal(fd, -1);
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	return buf;
+}
+
+/* --- what is made ---------------------------------------------------------- */
+
+static void
+greeted(void **state)
+{
+	assert_int_equal(nseen, 2);
+	expect(0, IMSG_PRIV_INIT, "");
+	assert_string_equal(seen[0].tag, parent.state.tag);
+	assert_int_equal(seen[0].init.prefix, 0x64400000);
+	assert_int_equal(seen[0].init.mask, 0xffc00000);
+	expect(1, IMSG_PRIV_SWEEP, "");
+	assert_string_equal(state_file("hosts"), "");
+}
+
+static void
+plain(void **state)
+{
+	struct net_conf *c;
+	uint8_t mac[6];
+	struct vm *v = vm_find(&parent, "web1");
+
+	v->spec->cpus = 2;
+	give_nic("web1", 0);
+	run("web1");
+	assert_int_equal(nseen, 3);
+	expect(2, IMSG_PRIV_NIC, "");
+	assert_string_equal(seen[2].alias, "vm1-if0-web1");
+	assert_int_equal(seen[2].flags, PRIVF_UP);
+	assert_int_equal(seen[2].nic.pairs, 2);
+	assert_int_not_equal(fdlist_get(&vmm.fds, FD_TAP, 0, 0), -1);
+	assert_int_not_equal(fdlist_get(&vmm.fds, FD_TAP, 0, 1), -1);
+	assert_int_equal(fdlist_get(&vmm.fds, FD_TAP, 0, 2), -1);
+	c = &vmm.spec->nics[0].net;
+	assert_string_equal(c->ifname, "tap0");
+	assert_int_equal(c->flags, 0);
+	assert_int_equal(c->mtu, 1500);
+	assert_int_equal(c->pairs, 2);
+	assert_int_equal(c->host_mac[0], 0xfe);
+	net_mac(parent.net->machine, parent.state.tag, "web1", 0, 0, mac);
+	assert_memory_equal(c->mac, mac, 6);
+	assert_memory_equal(seen[2].nic.mac, mac, 6);
+	ends("web1", VMEXIT_POWEROFF);
+	assert_int_equal(nseen, 4);
+	expect(3, IMSG_PRIV_NIC_DEL, "tap0");
+	assert_null(v->net);
+	assert_int_equal(v->fds.n, 0);
+}
+
+static void
+minimum(void **state)
+{
+	give_nic("web1", NICF_LOCAL);
+	vm_find(&parent, "web1")->spec->min_nics = 3;
+	run("web1");
+	assert_int_equal(nseen, 5);
+	assert_int_equal(vmm.spec->nnics, 3);
+	assert_int_equal(seen[2].flags, PRIVF_UP | PRIVF_LOCAL);
+	assert_int_equal(seen[4].flags, PRIVF_UP);
+	assert_string_equal(vmm.spec->nics[2].net.ifname, "tap2");
+	ends("web1", VMEXIT_POWEROFF);
+	assert_int_equal(nseen, 8);
+	expect(7, IMSG_PRIV_NIC_DEL, "tap2");
+}
+
+static void
+local(void **state)
+{
+	struct net_conf *c;
+	struct stat st;
+
+	give_nic("web1", 0);
+	give_nic("web1", NICF_LOCAL);
+	run("web1");
+	c = &vmm.spec->nics[1].net;
+	assert_int_equal(c->flags, NETF_LOCAL);
+	assert_int_equal(c->host4, 0x64400104);
+	assert_int_equal(c->guest4, 0x64400105);
+	assert_int_equal(seen[3].nic.host4, 0x64400104);
+	assert_int_equal(c->ndns4, 1);
+	assert_int_equal(c->dns4[0], c->host4);
+	assert_int_equal(c->lease, NET_LEASE);
+	assert_string_equal(c->host, "web1");
+	assert_string_equal(state_file("hosts"), "100.64.1.5\tweb1\n");
+	assert_int_equal(fstatat(parent.state.fd, "hosts", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	ends("web1", VMEXIT_FAILED);
+	assert_string_equal(state_file("hosts"), "");
+}
+
+static void
+inet6(void **state)
+{
+	struct net_conf *c;
+	char text[INET6_ADDRSTRLEN], line[128];
+	uint8_t a[16];
+
+	parent.conf->local_inet6 = 1;
+	parent.conf->local_nat = 1;
+	parent.conf->ndns4 = 1;
+	parent.conf->dns4[0] = 0x09090909;
+	parent.conf->domain = strdup("example.org");
+	net_configure(&parent);
+	give_nic("web1", NICF_LOCAL);
+	run("web1");
+	c = &vmm.spec->nics[0].net;
+	assert_int_equal(c->flags, NETF_LOCAL | NETF_INET6);
+	assert_int_equal(c->host6[0], 0xfd);
+	assert_int_equal(c->host6[15], 1);
+	net_addr6_eui64(parent.net->prefix6, c->mac, a);
+	assert_memory_equal(c->guest6, a, 16);
+	assert_int_equal(c->dns4[0], 0x09090909);
+	assert_string_equal(c->domain, "example.org");
+	assert_int_equal(seen[nseen - 1].flags,
+	    PRIVF_UP | PRIVF_LOCAL | PRIVF_INET6 | PRIVF_NAT);
+	snprintf(line, sizeof(line), "100.64.1.3\tweb1\n%s\tweb1\n",
+	    inet_ntop(AF_INET6, a, text, sizeof(text)));
+	assert_string_equal(state_file("hosts"), line);
+	/* The prefix is drawn once. */
+	inet_ntop(AF_INET6, parent.net->prefix6, text, sizeof(text));
+	snprintf(line, sizeof(line), "%s\n", text);
+	assert_string_equal(state_file("prefix6"), line);
+	ends("web1", VMEXIT_POWEROFF);
+}
+
+/* A guest that resets keeps what it has. */
+static void
+reset(void **state)
+{
+	struct vm *v = vm_find(&parent, "web1");
+	struct stat a, b;
+	uint8_t mac[6];
+	unsigned int n;
+
+	give_nic("web1", NICF_LOCAL);
+	run("web1");
+	n = nseen;
+	assert_int_equal(fstat(fdlist_get(&vmm.fds, FD_TAP, 0, 0), &a), 0);
+	memcpy(mac, vmm.spec->nics[0].net.mac, 6);
+	clear(&vmm);
+	say_ended("web1", v->generation, VMEXIT_RESET);
+	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
+	assert_int_equal(nseen, n);
+	assert_int_equal(fstat(fdlist_get(&vmm.fds, FD_TAP, 0, 0), &b), 0);
+	assert_int_equal(a.st_ino, b.st_ino);
+	assert_memory_equal(vmm.spec->nics[0].net.mac, mac, 6);
+	assert_string_equal(vmm.spec->nics[0].net.ifname, "tap0");
+	say_started();
+	until_state(v, VMS_RUNNING);
+	ends("web1", VMEXIT_POWEROFF);
+	expect(n, IMSG_PRIV_NIC_DEL, "tap0");
+}
+
+/* Restarted by the daemon: everything anew. */
+static void
+restarted(void **state)
+{
+	struct vm *v = vm_find(&parent, "web1");
+
+	v->spec->restart = RESTART_ALWAYS;
+	give_nic("web1", 0);
+	run("web1");
+	say_ended("web1", v->generation, VMEXIT_FAILED);
+	until_state(v, VMS_WAITING);
+	until_ordered();
+	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap0");
+	assert_null(v->net);
+	vm_cancel(v);
+	v->spec->restart = RESTART_NEVER;
+}
+
+/* --- and undone ------------------------------------------------------------ */
+
+static void
+refused(void **state)
+{
+	give_nic("web1", 0);
+	give_nic("web1", 0);
+	give_nic("web1", 0);
+	vm_find(&parent, "web1")->spec->file = strdup("/etc/vm.conf");
+	vm_find(&parent, "web1")->spec->line = 12;
+	priv_mood = PRIV_REFUSES;
+	priv_mood_skip = 1;
+	assert_string_equal(fails("web1"),
+	    "interface 1: no luck (/etc/vm.conf:12)");
+	until_ordered();
+	assert_int_equal(nseen, 5);
+	expect(4, IMSG_PRIV_NIC_DEL, "tap0");
+	priv_mood = PRIV_ANSWERS;
+	run("web1");
+	ends("web1", VMEXIT_POWEROFF);
+}
+
+static void
+launch_fails(void **state)
+{
+	struct vmop_result r = { .err = VMERR_GUEST };
+	char text[] = "no memory";
+
+	give_nic("web1", 0);
+	begin("web1");
+	r.text = text;
+	r.id = vmm.spec->id;
+	send_result(IMSG_VMDOP_START_VM_RESPONSE, vmm.hdr.reqid, &r);
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	until_ordered();
+	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap0");
+	assert_null(vm_find(&parent, "web1")->net);
+}
+
+static void
+vmm_dies(void **state)
+{
+	unsigned int n;
+
+	give_nic("web1", NICF_LOCAL);
+	run("web1");
+	n = nseen;
+	kill(vmm.pid, SIGKILL);
+	until_restarted(&vmm, 2);
+	until_ordered();
+	assert_int_equal(nseen, n + 1);
+	expect(n, IMSG_PRIV_NIC_DEL, "tap0");
+	assert_string_equal(state_file("hosts"), "");
+}
+
+/* The order is with priv when nobody wants the interface any more. */
+static void
+stopped(void **state)
+{
+	struct vm *v = vm_find(&parent, "web1");
+
+	give_nic("web1", 0);
+	priv_mood = PRIV_MUTE;
+	clear(&control);
+	send_start(100, "web1");
+	until(&nseen, 3);
+	send_id(IMSG_VMDOP_TERMINATE_VM_REQUEST, 101, "web1", 0, 0);
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	assert_int_not_equal(control.res.err, VMERR_OK);
+	until_state(v, VMS_STOPPED);
+	assert_int_equal(nseen, 3);
+	priv_answers_late();
+	until_ordered();
+	assert_int_equal(nseen, 4);
+	expect(3, IMSG_PRIV_NIC_DEL, "tap0");
+	assert_int_equal(v->fds.n, 0);
+}
+
+/* --- priv ------------------------------------------------------------------ */
+
+static void
+dies(void **state)
+{
+	give_nic("web1", 0);
+	give_nic("web1", 0);
+	priv_mood = PRIV_DIES;
+	priv_mood_skip = 1;
+	assert_string_equal(fails("web1"), "interface 1: priv died");
+	/* Nobody is asked to undo: the next one is told of nothing. */
+	assert_int_equal(nseen, 4);
+	priv_mood = PRIV_ANSWERS;
+	until_restarted(&priv, 2);
+	until_ordered();
+	assert_int_equal(nseen, 7);
+	expect(4, IMSG_PRIV_INIT, "");
+	expect(5, IMSG_PRIV_SWEEP, "");
+	expect(6, IMSG_PRIV_CHECK, "");
+	run("web1");
+	ends("web1", VMEXIT_POWEROFF);
+}
+
+static void
+mute(void **state)
+{
+	give_nic("web1", 0);
+	priv_mood = PRIV_MUTE;
+	clear(&control);
+	send_start(100, "web1");
+	until(&nseen, 3);
+	event_active(parent.net->deadline, EV_TIMEOUT, 0);
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_TIMEOUT);
+	assert_string_equal(control.res.text,
+	    "interface 0: priv did not answer in time");
+	priv_mood = PRIV_ANSWERS;
+	until_restarted(&priv, 2);
+	until_ordered();
+}
+
+static void
+absent(void **state)
+{
+	give_nic("web1", 0);
+	/* Time enough to start a VM without it. */
+	parent.children[CHILD_PRIV].delay = 2;
+	kill(priv.pid, SIGKILL);
+	while (parent.children[CHILD_PRIV].peer != NULL)
+		event_base_loop(parent.base, EVLOOP_ONCE);
+	assert_string_equal(fails("web1"),
+	    "interface 0: priv is being started again");
+	until_restarted(&priv, 2);
+	until_ordered();
+	run("web1");
+	ends("web1", VMEXIT_POWEROFF);
+}
+
+/* Whatever it says that it should not is its end. */
+static void
+hostile(void **state)
+{
+	static const enum priv_mood moods[] = { PRIV_WRONG_ID, PRIV_NONSENSE,
+		PRIV_FEW_TAPS, PRIV_MANY_TAPS, PRIV_NO_NAME, PRIV_NO_MTU,
+		PRIV_NO_TEXT, PRIV_TAPS_REFUSED };
+	size_t i;
+
+	give_nic("web1", 0);
+	for (i = 0; i < sizeof(moods) / sizeof(moods[0]); i++) {
+		/* As after a run of some length. */
+		parent.children[CHILD_PRIV].since = 0;
+		priv_mood = moods[i];
+		nseen = 0;
+		assert_string_equal(fails("web1"), "interface 0: priv died");
+		priv_mood = PRIV_ANSWERS;
+		until_restarted(&priv, (unsigned int)i + 2);
+		until_ordered();
+		expect(1, IMSG_PRIV_INIT, "");
+		expect(2, IMSG_PRIV_SWEEP, "");
+	}
+}
+
+/* An answer that nobody waits for. */
+static void
+twice(void **state)
+{
+	give_nic("web1", 0);
+	priv_mood = PRIV_TWICE;
+	clear(&vmm);
+	send_start(100, "web1");
+	until_restarted(&priv, 2);
+	priv_mood = PRIV_ANSWERS;
+	until_ordered();
+}
+
+static void
+same_name(void **state)
+{
+	give_nic("web1", 0);
+	give_nic("web1", 0);
+	priv_mood = PRIV_SAME_NAME;
+	assert_string_equal(fails("web1"),
+	    "interface 1: priv made another interface than it was told");
+	until_ordered();
+	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap0");
+}
+
+/* A new one is told of what is in use. */
+static void
+told_again(void **state)
+{
+	struct vm *v = vm_find(&parent, "web1");
+	unsigned int n;
+
+	give_nic("web1", NICF_LOCAL | NICF_NAT);
+	give_nic("web1", 0);
+	run("web1");
+	n = nseen;
+	priv_forwarding = PRIVFWD_4;
+	kill(priv.pid, SIGKILL);
+	until_restarted(&priv, 2);
+	until_ordered();
+	assert_int_equal(nseen, n + 5);
+	expect(n, IMSG_PRIV_INIT, "");
+	expect(n + 1, IMSG_PRIV_NIC, "tap0");
+	assert_int_equal(seen[n + 1].flags,
+	    PRIVF_UP | PRIVF_LOCAL | PRIVF_NAT | PRIVF_ADOPT);
+	assert_int_equal(seen[n + 1].nic.guest4, 0x64400103);
+	expect(n + 2, IMSG_PRIV_NIC, "tap1");
+	assert_int_equal(seen[n + 2].flags, PRIVF_UP | PRIVF_ADOPT);
+	expect(n + 3, IMSG_PRIV_SWEEP, "");
+	expect(n + 4, IMSG_PRIV_CHECK, "");
+	assert_int_equal(v->state, VMS_RUNNING);
+	/* What it said of forwarding, the next one hears. */
+	n = nseen;
+	assert_string_equal(state_file("forwarding"), "1\n");
+	parent.children[CHILD_PRIV].since = 0;
+	kill(priv.pid, SIGKILL);
+	until_restarted(&priv, 3);
+	until_ordered();
+	assert_int_equal(seen[n].init.forwarding, PRIVFWD_4);
+	ends("web1", VMEXIT_POWEROFF);
+	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap1");
+}
+
+/* --- MACs and ports -------------------------------------------------------- */
+
+static struct vm *
+other(const char *name)
+{
+	struct vm_spec *s = vm_spec_new(name);
+	struct vm *v;
+
+	s->boot = strdup("/kernel");
+	s->flags = VMF_DISABLED | VMF_OVERCOMMIT;
+	assert_non_null(v = vm_new(&parent, s, 1));
+	assert_int_equal(vm_assign_id(v), 0);
+	return v;
+}
+
+static void
+clash(void **state)
+{
+	struct nic_spec *n;
+	uint8_t mac[6], next[6];
+
+	other("db");
+	give_nic("web1", 0);
+	n = give_nic("db", NICF_LLADDR);
+	net_mac(parent.net->machine, parent.state.tag, "web1", 0, 0, mac);
+	net_mac(parent.net->machine, parent.state.tag, "web1", 0, 1, next);
+	memcpy(n->lladdr, mac, 6);
+	run("web1");
+	assert_memory_equal(vmm.spec->nics[0].net.mac, next, 6);
+	assert_string_equal(state_file("macs"), "web1 0 1\n");
+	ends("web1", VMEXIT_POWEROFF);
+	/* It stays, also when there is no reason any more. */
+	memset(n->lladdr, 2, 6);
+	run("web1");
+	assert_memory_equal(vmm.spec->nics[0].net.mac, next, 6);
+	/* Given, it may not be that of one that runs. */
+	memcpy(n->lladdr, next, 6);
+	assert_non_null(
+	    strstr(fails("db"), " is that of interface 0 of vm \"web1\""));
+	ends("web1", VMEXIT_POWEROFF);
+	memcpy(n->lladdr, mac, 6);
+	run("db");
+	assert_memory_equal(vmm.spec->nics[0].net.mac, mac, 6);
+	ends("db", VMEXIT_POWEROFF);
+}
+
+static void
+given_twice(void **state)
+{
+	struct nic_spec *a, *b;
+
+	other("db");
+	a = give_nic("web1", NICF_LLADDR);
+	b = give_nic("db", NICF_LLADDR);
+	memset(a->lladdr, 2, 6);
+	memset(b->lladdr, 2, 6);
+	assert_string_equal(fails("web1"),
+	    "interface 0: lladdr 02:02:02:02:02:02 is that of interface 0 of "
+	    "vm \"db\"");
+	assert_int_equal(nseen, 2);
+}
+
+static uint16_t
+listening(int *s)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*s, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(*s, 1), 0);
+	assert_int_equal(getsockname(*s, (struct sockaddr *)&sin, &len), 0);
+	return ntohs(sin.sin_port);
+}
+
+static void
+ports(void **state)
+{
+	struct net_forward f = { IPPROTO_TCP, 0, 22 };
+	struct nic_spec *n = give_nic("web1", NICF_LOCAL);
+	char want[128];
+	int s;
+
+	other("db");
+	f.port = listening(&s);
+	n->forwards[n->nforwards++] = f;
+	snprintf(want, sizeof(want),
+	    "interface 0: forward tcp %u: a program of this host has the port",
+	    f.port);
+	assert_string_equal(fails("web1"), want);
+	close(s);
+	/* Those that stand for helpers have it, too. */
+	until(&helpers_reaped, helpers);
+	run("web1");
+	assert_int_equal(seen[nseen - 1].nic.nforwards, 1);
+	n = give_nic("db", NICF_LOCAL);
+	n->forwards[n->nforwards++] = f;
+	snprintf(want, sizeof(want),
+	    "interface 0: forward tcp %u: the port is forwarded to interface "
+	    "0 of vm \"web1\"",
+	    f.port);
+	assert_string_equal(fails("db"), want);
+	/* Of another protocol it is another port. */
+	n->forwards[0].proto = IPPROTO_UDP;
+	run("db");
+	ends("web1", VMEXIT_POWEROFF);
+	ends("db", VMEXIT_POWEROFF);
+}
+
+static void
+no_address(void **state)
+{
+	vm_find(&parent, "web1")->want_id = 20000;
+	vm_take_next(vm_find(&parent, "web1"));
+	give_nic("web1", NICF_LOCAL);
+	assert_string_equal(fails("web1"),
+	    "interface 0: no address for id 20000 in the local prefix "
+	    "100.64.0.0/10");
+}
+
+/* --- switches -------------------------------------------------------------- */
+
+static struct conf_switch *
+give_switch(const char *name, const char *ifname, uint32_t flags)
+{
+	struct conf_switch *sw = calloc(1, sizeof(*sw));
+
+	sw->name = strdup(name);
+	sw->ifname = strdup(ifname);
+	sw->file = strdup("/etc/vm.conf");
+	sw->line = 3;
+	sw->flags = flags | SWITCHF_UP;
+	TAILQ_INSERT_TAIL(&parent.conf->switches, sw, entry);
+	return sw;
+}
+
+static void
+take_switch(struct conf_switch *sw)
+{
+	TAILQ_REMOVE(&parent.conf->switches, sw, entry);
+	free(sw->name);
+	free(sw->ifname);
+	free(sw->group);
+	free(sw->file);
+	free(sw);
+}
+
+static void
+configure(void)
+{
+	nseen = 0;
+	net_configure(&parent);
+	until_ordered();
+}
+
+static void
+reconciled(void **state)
+{
+	struct conf_switch *a = give_switch("a", "bridge0", 0), *b;
+
+	configure();
+	assert_int_equal(nseen, 2);
+	expect(0, IMSG_PRIV_SWITCH, "bridge0");
+	assert_string_equal(seen[0].alias, "switch-a");
+	assert_int_equal(seen[0].flags, PRIVF_UP);
+	expect(1, IMSG_PRIV_CHECK, "");
+	configure();
+	assert_int_equal(nseen, 0);
+	b = give_switch("b", "veb1", SWITCHF_RDOMAIN);
+	b->rdomain = 7;
+	configure();
+	assert_int_equal(nseen, 1);
+	expect(0, IMSG_PRIV_SWITCH, "veb1");
+	assert_int_equal(seen[0].flags, PRIVF_UP | PRIVF_RDOMAIN);
+	assert_int_equal(seen[0].rdomain, 7);
+	/* Another name, the same bridge; another state. */
+	free(a->name);
+	a->name = strdup("c");
+	b->flags &= ~(uint32_t)SWITCHF_UP;
+	configure();
+	assert_int_equal(nseen, 2);
+	expect(0, IMSG_PRIV_SWITCH, "bridge0");
+	assert_int_equal(seen[0].flags, PRIVF_UP | PRIVF_ADOPT);
+	assert_string_equal(seen[0].alias, "switch-c");
+	assert_int_equal(seen[1].flags, PRIVF_RDOMAIN | PRIVF_ADOPT);
+	take_switch(a);
+	take_switch(b);
+	configure();
+	assert_int_equal(nseen, 2);
+	expect(0, IMSG_PRIV_SWITCH_DEL, "bridge0");
+	expect(1, IMSG_PRIV_SWITCH_DEL, "veb1");
+}
+
+static void
+member(void **state)
+{
+	struct conf_switch *sw = give_switch("lan", "bridge0",
+	    SWITCHF_LOCKED | SWITCHF_RDOMAIN);
+
+	sw->rdomain = 3;
+	sw->group = strdup("guests");
+	configure();
+	give_nic("web1", NICF_ISOLATED)->sw = strdup("lan");
+	give_nic("web1", NICF_RDOMAIN)->sw = strdup("lan");
+	nseen = 0;
+	run("web1");
+	assert_int_equal(nseen, 2);
+	assert_string_equal(seen[0].bridge, "bridge0");
+	assert_string_equal(seen[0].swgroup, "guests");
+	assert_int_equal(seen[0].flags,
+	    PRIVF_UP | PRIVF_LOCKED | PRIVF_ISOLATED | PRIVF_RDOMAIN);
+	assert_int_equal(seen[0].rdomain, 3);
+	assert_int_equal(seen[1].rdomain, 0);
+	assert_int_equal(vmm.spec->nics[0].net.flags, NETF_LOCKED);
+	/* Gone from the configuration, it stays as long as it is used. */
+	take_switch(sw);
+	configure();
+	assert_int_equal(nseen, 0);
+	kill(priv.pid, SIGKILL);
+	until_restarted(&priv, 2);
+	until_ordered();
+	expect(1, IMSG_PRIV_SWITCH, "bridge0");
+	assert_int_equal(seen[1].flags & PRIVF_ADOPT, PRIVF_ADOPT);
+	expect(2, IMSG_PRIV_NIC, "tap0");
+	nseen = 0;
+	ends("web1", VMEXIT_POWEROFF);
+	assert_int_equal(nseen, 3);
+	expect(2, IMSG_PRIV_SWITCH_DEL, "bridge0");
+}
+
+static void
+no_switch(void **state)
+{
+	give_nic("web1", 0)->sw = strdup("nosuch");
+	assert_string_equal(fails("web1"), "interface 0: no switch \"nosuch\"");
+	assert_int_equal(nseen, 2);
+}
+
+/* One that cannot be made is tried again when it is needed. */
+static void
+failed_switch(void **state)
+{
+	give_switch("lan", "bridge0", 0);
+	priv_mood = PRIV_REFUSES;
+	priv_mood_for = IMSG_PRIV_SWITCH;
+	configure();
+	give_nic("web1", 0)->sw = strdup("lan");
+	nseen = 0;
+	assert_string_equal(fails("web1"),
+	    "interface 0: switch \"lan\": no luck");
+	until_ordered();
+	/* The tap was made, and is not kept. */
+	assert_int_equal(nseen, 3);
+	expect(0, IMSG_PRIV_SWITCH, "bridge0");
+	expect(2, IMSG_PRIV_NIC_DEL, "tap0");
+	priv_mood = PRIV_ANSWERS;
+	run("web1");
+	ends("web1", VMEXIT_POWEROFF);
+}
+
+/* The daemon ends: its bridges go first. */
+static void
+shutdown_waits(void **state)
+{
+	give_switch("lan", "bridge0", 0);
+	configure();
+	give_nic("web1", 0)->sw = strdup("lan");
+	run("web1");
+	nseen = 0;
+	shutdown_begin(&parent);
+	until_got(&vmm, IMSG_VMDOP_TERMINATE_VM_REQUEST);
+	assert_int_equal(parent.stopping, 1);
+	say_ended("web1", vm_find(&parent, "web1")->generation,
+	    VMEXIT_POWEROFF);
+	until_got(&priv, IMSG_CTL_SHUTDOWN);
+	assert_int_equal(nseen, 2);
+	expect(0, IMSG_PRIV_NIC_DEL, "tap0");
+	expect(1, IMSG_PRIV_SWITCH_DEL, "bridge0");
+}
+
+/* --- what the host is like ------------------------------------------------- */
+
+static void
+notes(void **state)
+{
+	priv_note = "the chain FORWARD drops";
+	assert_null(net_notes(&parent));
+	parent.conf->local_nat = 1;
+	configure();
+	expect(nseen - 1, IMSG_PRIV_CHECK, "");
+	assert_non_null(strstr(net_notes(&parent), priv_note));
+	/* Once is enough. */
+	configure();
+	assert_int_equal(nseen, 0);
+}
+
+static void
+resolvers(void **state)
+{
+	static const char text[] =
+	    "# nameserver 1.1.1.1\n"
+	    "nameserver 127.0.0.53\n"
+	    "nameserver\n"
+	    "nameserver 10.0.0.1 # first\n"
+	    "  nameserver\t10.0.0.2\r\n"
+	    "nameserver 999.0.0.1\nnameservers 10.0.0.9\n"
+	    "nameserver fe80::1%eth0\nnameserver fe80::1\nnameserver ::1\n"
+	    "nameserver 2001:db8::53\nnameserver 224.0.0.1\n"
+	    "search example.org\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n"
+	    "nameserver 10.0.0.5";
+	char path[] = "/tmp/parent_resolv.XXXXXX", big[2000];
+	struct resolvers r;
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	resolv_read(path, &r);
+	assert_int_equal(r.n4, 3);
+	assert_int_equal(r.addr4[0], 0x0a000001);
+	assert_int_equal(r.addr4[1], 0x0a000002);
+	assert_int_equal(r.addr4[2], 0x0a000003);
+	assert_int_equal(r.n6, 1);
+	assert_int_equal(r.own, 2);
+	/* The end of a line that is too long is not one of its own. */
+	memset(big, '#', sizeof(big));
+	memcpy(big + 511, "nameserver 9.9.9.9 ", 19);
+	big[sizeof(big) - 1] = '\n';
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, big, sizeof(big), 0), sizeof(big));
+	resolv_read(path, &r);
+	assert_int_equal(r.n4 + r.n6 + r.own, 0);
+	close(fd);
+	unlink(path);
+	resolv_read(path, &r);
+	assert_int_equal(r.n4 + r.n6 + r.own, 0);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(greeted),
+		T(plain),
+		T(minimum),
+		T(local),
+		T(inet6),
+		T(reset),
+		T(restarted),
+		T(refused),
+		T(launch_fails),
+		T(vmm_dies),
+		T(stopped),
+		T(dies),
+		T(mute),
+		T(absent),
+		T(hostile),
+		T(twice),
+		T(same_name),
+		T(told_again),
+		T(clash),
+		T(given_twice),
+		T(ports),
+		T(no_address),
+		T(reconciled),
+		T(member),
+		T(no_switch),
+		T(failed_switch),
+		T(shutdown_waits),
+		T(notes),
+		T(resolvers),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

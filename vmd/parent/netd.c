@@ -1,0 +1,357 @@
+/*
+ * Networks of the daemon as a whole: what is kept about them, and what each
+ * priv is told when it is new:
+ *
+ *	INIT, all switches, all interfaces in use, SWEEP
+ *
+ * SWEEP removes what carries our tag and was not named: leftovers of a
+ * daemon, or of a priv, that was killed.
+ */
+#include <sys/random.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/proto/wire.h"
+#include "lib/util/log.h"
+#include "vmd/parent/net_int.h"
+#include "vmd/parent/statefile.h"
+
+#define PREFIX6_FILE	"prefix6"
+#define FORWARDING_FILE "forwarding"
+
+/* --- what is kept --------------------------------------------------------- */
+
+static int
+write_prefix6(FILE *f, void *arg)
+{
+	const struct net *n = arg;
+	char a[INET6_ADDRSTRLEN];
+
+	fprintf(f, "%s\n", inet_ntop(AF_INET6, n->prefix6, a, sizeof(a)));
+	return 0;
+}
+
+static const char *
+parse_prefix6(void *arg, char *line)
+{
+	static const uint8_t zeros[8];
+	struct net *n = arg;
+	uint8_t a[16];
+
+	if (inet_pton(AF_INET6, line, a) != 1 || a[0] != 0xfd ||
+	    memcmp(a + 8, zeros, 8) != 0)
+		return "no prefix";
+	memcpy(n->prefix6, a, 16);
+	return NULL;
+}
+
+/* Unique local addresses, RFC 4193: drawn once. */
+static int
+prefix6_setup(struct parent *p)
+{
+	struct net *n = p->net;
+
+	if (statefile_read(p->state.fd, PREFIX6_FILE, parse_prefix6, n) == -1)
+		return -1;
+	if (n->prefix6[0] != 0)
+		return 0;
+	if (getrandom(n->prefix6 + 1, 7, 0) != 7)
+		return -1;
+	n->prefix6[0] = 0xfd;
+	return statefile_write(p->state.fd, PREFIX6_FILE, 0644, write_prefix6,
+	    n);
+}
+
+static int
+write_forwarding(FILE *f, void *arg)
+{
+	const struct net *n = arg;
+
+	fprintf(f, "%u\n", n->forwarding);
+	return 0;
+}
+
+static const char *
+parse_forwarding(void *arg, char *line)
+{
+	struct net *n = arg;
+
+	if (strlen(line) != 1 || line[0] < '0' || line[0] > '0' + PRIVFWD_ALL)
+		return "no number";
+	n->forwarding = (uint32_t)(line[0] - '0');
+	return NULL;
+}
+
+void
+net_forwarding(struct parent *p, uint32_t forwarding)
+{
+	if (p->net->forwarding == forwarding)
+		return;
+	p->net->forwarding = forwarding;
+	if (statefile_write(p->state.fd, FORWARDING_FILE, 0600,
+		write_forwarding, p->net) == -1)
+		log_warn(FORWARDING_FILE " not saved");
+}
+
+/* "" if it has none. */
+static char *
+machine_id(void)
+{
+	char buf[64];
+	ssize_t n = -1;
+	int fd;
+
+	fd = open("/etc/machine-id", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd != -1) {
+		n = read(fd, buf, sizeof(buf) - 1);
+		close(fd);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return strdup(buf);
+}
+
+int
+net_setup(struct parent *p)
+{
+	struct net *n;
+
+	if ((n = p->net = calloc(1, sizeof(*n))) == NULL) {
+		log_warn("networks");
+		return -1;
+	}
+	TAILQ_INIT(&n->orders);
+	TAILQ_INIT(&n->switches);
+	if ((n->machine = machine_id()) != NULL &&
+	    (n->macs = macs_load(p->state.fd)) != NULL &&
+	    prefix6_setup(p) == 0 &&
+	    statefile_read(p->state.fd, FORWARDING_FILE, parse_forwarding, n) !=
+		-1) {
+		hosts_update(p);
+		return 0;
+	}
+	log_warn("state of networks");
+	return -1;
+}
+
+void
+net_fini(struct parent *p)
+{
+	struct net *n = p->net;
+
+	if (n == NULL)
+		return;
+	orders_free(p);
+	switches_free(p);
+	macs_free(n->macs);
+	priv_init_fini(&n->told);
+	free(n->notes);
+	free(n->machine);
+	free(n->hosts);
+	free(n);
+	p->net = NULL;
+}
+
+void
+net_forget(struct parent *p)
+{
+	macs_clear(p->net->macs);
+}
+
+/* --- what may keep a guest offline ---------------------------------------- */
+
+char *
+net_notes(struct parent *p)
+{
+	return p->net->notes;
+}
+
+/* One more line, if an answer has room for it. */
+static void
+add_note(struct net *n, const char *text)
+{
+	char *s;
+
+	log_warnx("host: %s", text);
+	if (strlen(n->notes) + strlen(text) + 1 > WIRE_STR_MAX ||
+	    asprintf(&s, "%s%s\n", n->notes, text) == -1)
+		return;
+	free(n->notes);
+	n->notes = s;
+}
+
+struct wants {
+	int any;   /* interfaces at all */
+	int local; /* of those, some that DHCP serves */
+	int nat;
+};
+
+static void
+count_spec(const struct conf *c, const struct vm_spec *s, struct wants *w)
+{
+	uint32_t i;
+
+	w->any |= s->nnics > 0 || s->min_nics > 0;
+	for (i = 0; i < s->nnics; i++) {
+		if (!(s->nics[i].flags & NICF_LOCAL))
+			continue;
+		w->local = 1;
+		w->nat |= c->local_nat || s->nics[i].flags & NICF_NAT;
+	}
+}
+
+static struct wants
+wants(const struct parent *p)
+{
+	struct wants w = { .any = p->conf->local_nat };
+	const struct vm *v;
+
+	w.any |= !TAILQ_EMPTY(&p->conf->switches);
+	TAILQ_FOREACH(v, &p->vms, entry)
+		count_spec(p->conf, v->spec, &w);
+	return w;
+}
+
+static void
+check_resolver(struct parent *p)
+{
+	struct wants w = wants(p);
+	struct resolvers r;
+
+	if (!w.nat || p->conf->ndns4 != 0 || p->conf->ndns6 != 0)
+		return;
+	resolv_host(&r);
+	if (r.n4 == 0 && r.n6 == 0)
+		add_note(p->net,
+		    r.own == 0 ?
+			"no resolver in /etc/resolv.conf: guests are told to "
+			"ask this host; set `dns' in vm.conf(5)" :
+			"only loopback resolvers in /etc/resolv.conf: guests "
+			"are told to ask this host at another address, where "
+			"nobody may answer; set `dns' in vm.conf(5)");
+}
+
+static void
+checked(void *arg, const struct priv_result *r, int *fds, size_t nfds)
+{
+	struct parent *p = arg;
+	uint32_t i;
+
+	if (r->err == VMERR_GONE) {
+		p->net->checked = 0;
+		return;
+	}
+	if (r->err != VMERR_OK) {
+		log_warnx("host not checked: %s", r->text);
+		return;
+	}
+	free(p->net->notes);
+	if ((p->net->notes = strdup("")) == NULL)
+		return;
+	for (i = 0; i < r->nnotes; i++)
+		add_note(p->net, r->notes[i]);
+	check_resolver(p);
+}
+
+/* Once. */
+static void
+check(struct parent *p)
+{
+	if (p->net->checked || !wants(p).any)
+		return;
+	p->net->checked = order_new(p, IMSG_PRIV_CHECK, NULL, 0, checked, p) !=
+	    NULL;
+}
+
+/* --- telling priv --------------------------------------------------------- */
+
+static void
+told(void *arg, const struct priv_result *r, int *fds, size_t nfds)
+{
+	if (r->err != VMERR_OK && r->err != VMERR_GONE)
+		log_warnx("priv: %s", r->text);
+}
+
+static int
+same_init(const struct priv_init *a, const struct priv_init *b)
+{
+	return a->prefix == b->prefix && a->mask == b->mask &&
+	    memcmp(a->prefix6, b->prefix6, 16) == 0;
+}
+
+/* Unless it knows. */
+static void
+tell_init(struct parent *p)
+{
+	struct net *n = p->net;
+	struct priv_init i = {
+		.tag = p->state.tag,
+		.forwarding = n->forwarding,
+	};
+	struct ibuf *b;
+
+	net_prefix(p, &i.prefix, &i.mask);
+	net_prefix6(p, i.prefix6);
+	if (n->greeted && same_init(&i, &n->told))
+		return;
+	n->told = i;
+	n->told.tag = NULL;
+	b = ibuf_dynamic(0, MSG_MAXSIZE);
+	if (b == NULL || priv_init_put(b, &i) == -1) {
+		ibuf_free(b);
+		log_warn("priv not told");
+	} else if (order_new(p, IMSG_PRIV_INIT, b, 0, told, NULL) == NULL) {
+		log_warn("priv not told");
+	}
+}
+
+void
+net_greet(struct parent *p)
+{
+	p->net->greeted = 0;
+	/* The first one is told when the configuration is taken over. */
+	if (p->conf == NULL || p->children[CHILD_PRIV].peer == NULL)
+		return;
+	tell_init(p);
+	p->net->greeted = 1;
+	switches_tell(p);
+	net_adopt_all(p);
+	order_new(p, IMSG_PRIV_SWEEP, NULL, 0, told, NULL);
+	check(p);
+}
+
+void
+net_lost(struct parent *p)
+{
+	p->net->greeted = 0;
+	orders_fail(p);
+}
+
+void
+net_configure(struct parent *p)
+{
+	if (!p->net->greeted)
+		net_greet(p);
+	else
+		tell_init(p);
+	switches_reconcile(p);
+	check(p);
+}
+
+int
+net_shutdown(struct parent *p)
+{
+	struct netswitch *s;
+
+	TAILQ_FOREACH(s, &p->net->switches, entry)
+		s->wanted = 0;
+	switches_tidy(p);
+	return TAILQ_EMPTY(&p->net->orders);
+}
