@@ -31,7 +31,8 @@
  * address that cannot be had is an error; a group without a number in
  * /etc/iproute2/group (as it was when priv started) is not, it is a set
  * `group_NAME' in our nftables table then, as all are.  The route to guest6
- * exists if it is UP.  LOCKED on a bridge: the port learns no address and
+ * exists if it is UP.  A bridge that is not in the rdomain that is asked for
+ * its member is an error.  LOCKED on a bridge: the port learns no address and
  * passes frames of `mac' only (before Linux 5.18: the former).
  *
  * A switch: one that is absent is made, if it is called bridgeN or vebN, and
