@@ -2,16 +2,13 @@
  * Compressed clusters: one at a time is read and unpacked, and the last one
  * is kept, so that reading it piece by piece unpacks it once.  Buffers are
  * made when the first is met.
- *
- * qcow2 specification: "Compressed Clusters Descriptor"; RFC 1951, RFC 8878.
  */
 
 #include <errno.h>
 #include <stdlib.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "lib/disk/disk_int.h"
+#include "lib/disk/unpack.h"
 
 struct comp {
 	struct xfer x;
@@ -24,8 +21,7 @@ struct comp {
 	uint64_t l2e;
 	size_t max; /* the largest cluster */
 	uint8_t *in, *out;
-	z_stream z;
-	ZSTD_DCtx *zstd;
+	struct unpack *unpack;
 	struct waitq wait;
 };
 
@@ -43,17 +39,13 @@ comp_new(struct disk *d)
 		if (d->layers[i].qcow2 && cluster_size(&d->layers[i]) > c->max)
 			c->max = cluster_size(&d->layers[i]);
 	if ((c->in = malloc(2 * c->max)) == NULL ||
-	    (c->out = malloc(c->max)) == NULL)
-		goto fail;
-	if (inflateInit2(&c->z, -15) != Z_OK)
-		goto fail;
+	    (c->out = malloc(c->max)) == NULL ||
+	    (c->unpack = unpack_new()) == NULL) {
+		comp_free(c);
+		errno = ENOMEM;
+		return NULL;
+	}
 	return c;
-fail:
-	free(c->out);
-	free(c->in);
-	free(c);
-	errno = ENOMEM;
-	return NULL;
 }
 
 void
@@ -61,42 +53,10 @@ comp_free(struct comp *c)
 {
 	if (c == NULL)
 		return;
-	inflateEnd(&c->z);
-	ZSTD_freeDCtx(c->zstd);
+	unpack_free(c->unpack);
 	free(c->out);
 	free(c->in);
 	free(c);
-}
-
-static int
-unpack_deflate(struct comp *c, size_t inlen, size_t outlen)
-{
-	int e;
-
-	if (inflateReset(&c->z) != Z_OK)
-		return EIO;
-	c->z.next_in = c->in;
-	c->z.avail_in = (unsigned int)inlen;
-	c->z.next_out = c->out;
-	c->z.avail_out = (unsigned int)outlen;
-	e = inflate(&c->z, Z_FINISH);
-	if ((e != Z_STREAM_END && e != Z_BUF_ERROR) || c->z.avail_out != 0)
-		return EIO;
-	return 0;
-}
-
-static int
-unpack_zstd(struct comp *c, size_t inlen, size_t outlen)
-{
-	size_t n;
-
-	if (c->zstd == NULL && (c->zstd = ZSTD_createDCtx()) == NULL)
-		return ENOMEM;
-	n = ZSTD_findFrameCompressedSize(c->in, inlen);
-	if (ZSTD_isError(n))
-		return EIO;
-	n = ZSTD_decompressDCtx(c->zstd, c->out, outlen, c->in, n);
-	return ZSTD_isError(n) || n != outlen ? EIO : 0;
 }
 
 static void
@@ -106,10 +66,9 @@ comp_read(struct xfer *x, int error)
 	const struct layer *l = &c->d->layers[c->layer];
 
 	c->busy = 0;
-	if (error == 0 && l->zstd)
-		error = unpack_zstd(c, c->iov.iov_len, cluster_size(l));
-	else if (error == 0)
-		error = unpack_deflate(c, c->iov.iov_len, cluster_size(l));
+	if (error == 0)
+		error = unpack(c->unpack, l->zstd, c->in, c->iov.iov_len,
+		    c->out, cluster_size(l));
 	c->valid = error == 0;
 	c->error = error;
 	wake_all(&c->wait, 0); /* others want others */

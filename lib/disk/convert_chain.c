@@ -13,11 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "lib/disk/convert.h"
 #include "lib/disk/file.h"
+#include "lib/disk/unpack.h"
 
 #define NO_TABLE UINT64_MAX
 
@@ -36,6 +35,7 @@ struct image_chain {
 	struct layer layers[IMAGE_LAYERS_MAX];
 	size_t n;
 	/* One compressed cluster. */
+	struct unpack *unpack;
 	uint8_t *plain;
 	size_t plain_size;
 	const struct layer *plain_layer;
@@ -91,6 +91,7 @@ image_chain_free(struct image_chain *c)
 		return;
 	for (i = 0; i < c->n; i++)
 		free(c->layers[i].l2);
+	unpack_free(c->unpack);
 	free(c->plain);
 	free(c);
 }
@@ -318,45 +319,6 @@ image_chain_map(struct image_chain *c, uint64_t off, uint64_t *len, int *data,
 	return 0;
 }
 
-static int
-inflate_raw(const uint8_t *in, size_t inlen, uint8_t *to, size_t tolen)
-{
-	z_stream z;
-	int rc;
-
-	memset(&z, 0, sizeof(z));
-	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
-		return -1;
-	memcpy(&z.next_in, &in, sizeof(in));
-	z.avail_in = (uInt)inlen;
-	z.next_out = to;
-	z.avail_out = (uInt)tolen;
-	rc = inflate(&z, Z_FINISH);
-	inflateEnd(&z);
-	/* What follows the end of the stream is of no interest. */
-	return (rc == Z_STREAM_END || rc == Z_BUF_ERROR) && z.avail_out == 0 ?
-	    0 :
-	    -1;
-}
-
-static int
-unzstd(const uint8_t *in, size_t inlen, uint8_t *to, size_t tolen)
-{
-	ZSTD_inBuffer i = { in, inlen, 0 };
-	ZSTD_outBuffer o = { to, tolen, 0 };
-	ZSTD_DCtx *ctx;
-	size_t rc, before;
-
-	if ((ctx = ZSTD_createDCtx()) == NULL)
-		return -1;
-	do {
-		before = o.pos + i.pos;
-		rc = ZSTD_decompressStream(ctx, &o, &i);
-	} while (!ZSTD_isError(rc) && o.pos < tolen && o.pos + i.pos > before);
-	ZSTD_freeDCtx(ctx);
-	return !ZSTD_isError(rc) && o.pos == tolen ? 0 : -1;
-}
-
 /* Have the whole cluster of L2 entry `e' in c->plain. */
 static int
 decompress(struct image_chain *c, const struct layer *l, uint64_t e)
@@ -377,17 +339,17 @@ decompress(struct image_chain *c, const struct layer *l, uint64_t e)
 		c->plain = to;
 		c->plain_size = cluster;
 	}
-	if ((in = malloc(len)) == NULL)
+	if ((c->unpack == NULL && (c->unpack = unpack_new()) == NULL) ||
+	    (in = malloc(len)) == NULL)
 		return file_error(c->why, c->whylen, "compressed cluster");
 	if (file_read(l->fd, in, len, off) == -1) {
 		file_error(c->why, c->whylen, "compressed cluster");
 		free(in);
 		return -1;
 	}
-	rc = l->h.zstd ? unzstd(in, len, c->plain, cluster) :
-			 inflate_raw(in, len, c->plain, cluster);
+	rc = unpack(c->unpack, l->h.zstd, in, len, c->plain, cluster);
 	free(in);
-	if (rc == -1)
+	if (rc != 0)
 		return bad(c, "the compressed cluster at 0x%llx is damaged",
 		    (unsigned long long)off);
 	c->plain_layer = l;

@@ -1,4 +1,6 @@
-QCOW2_HDR_SRCS = lib/disk/qcow2_hdr.c
+QCOW2_HDR_SRCS = \
+	lib/disk/qcow2_ext.c \
+	lib/disk/qcow2_hdr.c
 
 IO_SRCS = \
 	lib/disk/io.c \
@@ -15,11 +17,13 @@ DISK_SRCS = \
 	lib/disk/grow.c \
 	lib/disk/locks.c \
 	lib/disk/map.c \
+	lib/disk/qcow2_ext.c \
 	lib/disk/qcow2_hdr.c \
 	lib/disk/raw.c \
 	lib/disk/read.c \
 	lib/disk/refcount.c \
 	lib/disk/sync.c \
+	lib/disk/unpack.c \
 	lib/disk/write.c \
 	lib/disk/xfer.c \
 	lib/disk/zero.c
@@ -64,6 +68,7 @@ IMAGE_SRCS = \
 	lib/disk/create.c \
 	lib/disk/file.c \
 	lib/disk/imglock.c \
+	lib/disk/unpack.c \
 	$(QCOW2_HDR_SRCS)
 IMAGE_LIBS = -lz -lzstd
 

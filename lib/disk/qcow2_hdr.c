@@ -4,7 +4,7 @@
  * and in vmctl.  Everything is checked before it is used, and each refusal
  * has a sentence of its own.
  *
- * qcow2 specification: "Header", "Header extensions", "Bitmaps extension".
+ * qcow2 specification: "Header".
  */
 
 #include <endian.h>
@@ -15,35 +15,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/disk/qcow2_hdr.h"
-
-#define EXT_END	      0x00000000U
-#define EXT_BACKING   0xe2792acaU
-#define EXT_NAMES     0x6803f857U
-#define EXT_BITMAPS   0x23852875U
+#include "lib/disk/qcow2_hdr_int.h"
 
 #define NAME_ENTRY    48 /* of the feature name table */
-#define FORMAT_MAX    15
 #define SNAPSHOTS_MAX 65536U
 #define SNAPSHOT_MIN  40 /* bytes of the shortest snapshot */
-#define BITMAPS_MAX   65535U
 #define BITMAP_MIN    24 /* bytes of the shortest directory entry */
 
-/* What is being parsed. */
-struct input {
-	const uint8_t *buf;
-	size_t len; /* at most one cluster */
-	uint64_t file_size;
-	uint64_t ext_end;
-	unsigned int seen; /* extensions: 1 format, 2 bitmaps */
-	const uint8_t *names;
-	size_t nameslen;
-	char *why;
-	size_t whylen;
-};
-
-static int __attribute__((format(printf, 3, 4)))
-refuse(struct input *in, int err, const char *fmt, ...)
+int
+qcow2_refuse(struct input *in, int err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -54,24 +34,6 @@ refuse(struct input *in, int err, const char *fmt, ...)
 	return -1;
 }
 
-static uint32_t
-get32(const struct input *in, size_t off)
-{
-	uint32_t v;
-
-	memcpy(&v, in->buf + off, sizeof(v));
-	return be32toh(v);
-}
-
-static uint64_t
-get64(const struct input *in, size_t off)
-{
-	uint64_t v;
-
-	memcpy(&v, in->buf + off, sizeof(v));
-	return be64toh(v);
-}
-
 int
 qcow2_probe(const void *buf, size_t len)
 {
@@ -80,25 +42,14 @@ qcow2_probe(const void *buf, size_t len)
 	return len >= sizeof(magic) && memcmp(buf, magic, sizeof(magic)) == 0;
 }
 
-/* Copy `n' bytes as a string of printable characters. */
-static void
-printable(char *to, size_t tolen, const uint8_t *from, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n && i + 1 < tolen && from[i] != '\0'; i++)
-		to[i] = (char)(from[i] > ' ' && from[i] < 127 ? from[i] : '?');
-	to[i] = '\0';
-}
-
 /* The fields of all versions. */
 static int
 get_fields(struct qcow2_hdr *h, struct input *in)
 {
 	if (!qcow2_probe(in->buf, in->len))
-		return refuse(in, EINVAL, "not a qcow2 image");
+		return qcow2_refuse(in, EINVAL, "not a qcow2 image");
 	if (in->len < QCOW2_V2_LEN)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the file ends within the header, after %zu bytes",
 		    in->len);
 	h->version = get32(in, 4);
@@ -113,10 +64,10 @@ get_fields(struct qcow2_hdr *h, struct input *in)
 	h->length = QCOW2_V2_LEN;
 	h->ref_order = 4;
 	if (h->version != 2 && h->version != 3)
-		return refuse(in, ENOTSUP, "version %u is not supported",
+		return qcow2_refuse(in, ENOTSUP, "version %u is not supported",
 		    h->version);
 	if (h->cluster_bits < 9 || h->cluster_bits > 21)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "clusters of 2^%u bytes: only 2^9 "
 		    "to 2^21 are possible",
 		    h->cluster_bits);
@@ -132,10 +83,10 @@ get_compression(struct qcow2_hdr *h, struct input *in)
 	int bit = (h->incompat & QCOW2_COMPRESSION) != 0;
 
 	if (type > 1)
-		return refuse(in, ENOTSUP,
+		return qcow2_refuse(in, ENOTSUP,
 		    "compression type %u is not supported", type);
 	if (bit != (type != 0))
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "compression type %u contradicts "
 		    "the incompatible feature bit 3, which is %d",
 		    type, bit);
@@ -150,7 +101,7 @@ get_v3(struct qcow2_hdr *h, struct input *in)
 	if (h->version == 2)
 		return 0;
 	if (in->len < QCOW2_V3_LEN)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the file ends within the header, after %zu bytes",
 		    in->len);
 	h->incompat = get64(in, 72);
@@ -159,114 +110,26 @@ get_v3(struct qcow2_hdr *h, struct input *in)
 	h->ref_order = get32(in, 96);
 	h->length = get32(in, 100);
 	if (h->length < QCOW2_V3_LEN)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "a header of %u bytes is too short for version 3",
 		    h->length);
 	if (h->length % 8 != 0)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the length of the header, %u, is no multiple of 8",
 		    h->length);
 	if (h->length > qcow2_cluster(h))
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "a header of %u bytes does not fit the first cluster",
 		    h->length);
 	if (h->length > in->len)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the file ends within the header, after %zu bytes",
 		    in->len);
 	if (h->ref_order > 6)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "refcounts of 2^%u bits: only 1 to 64 are possible",
 		    h->ref_order);
 	return get_compression(h, in);
-}
-
-static int
-ext_format(struct qcow2_hdr *h, struct input *in, size_t off, uint32_t len)
-{
-	char name[FORMAT_MAX + 1];
-
-	if (in->seen & 1)
-		return refuse(in, EINVAL, "two backing formats");
-	in->seen |= 1;
-	if (len > FORMAT_MAX)
-		return refuse(in, EINVAL,
-		    "a name of %u bytes is no backing format", len);
-	if (len == 3 && memcmp(in->buf + off, "raw", 3) == 0) {
-		h->backing_fmt = QCOW2_BACKING_RAW;
-	} else if (len == 5 && memcmp(in->buf + off, "qcow2", 5) == 0) {
-		h->backing_fmt = QCOW2_BACKING_QCOW2;
-	} else {
-		printable(name, sizeof(name), in->buf + off, len);
-		return refuse(in, ENOTSUP,
-		    "backing format \"%s\" is not supported", name);
-	}
-	return 0;
-}
-
-static int
-ext_bitmaps(struct qcow2_hdr *h, struct input *in, size_t off, uint32_t len)
-{
-	if (in->seen & 2)
-		return refuse(in, EINVAL, "two bitmaps extensions");
-	in->seen |= 2;
-	/* Without the bit it is what somebody left behind. */
-	if (!(h->autoclear & QCOW2_BITMAPS))
-		return 0;
-	if (len != 24)
-		return refuse(in, EINVAL,
-		    "a bitmaps extension of %u bytes instead of 24", len);
-	h->nbitmaps = get32(in, off);
-	h->bitmaps_len = get64(in, off + 8);
-	h->bitmaps_off = get64(in, off + 16);
-	if (h->nbitmaps == 0 || h->nbitmaps > BITMAPS_MAX)
-		return refuse(in, EINVAL,
-		    "%u bitmaps: only 1 to %u are "
-		    "possible",
-		    h->nbitmaps, BITMAPS_MAX);
-	return 0;
-}
-
-static int
-get_ext(struct qcow2_hdr *h, struct input *in, uint32_t type, size_t off,
-    uint32_t len)
-{
-	switch (type) {
-	case EXT_BACKING:
-		return ext_format(h, in, off, len);
-	case EXT_BITMAPS:
-		return ext_bitmaps(h, in, off, len);
-	case EXT_NAMES:
-		in->names = in->buf + off;
-		in->nameslen = len;
-		return 0;
-	default:
-		return 0; /* unknown ones do no harm */
-	}
-}
-
-static int
-get_exts(struct qcow2_hdr *h, struct input *in)
-{
-	uint64_t off = h->length;
-	uint32_t type, len;
-
-	while (off + 8 <= in->ext_end) {
-		type = get32(in, off);
-		len = get32(in, off + 4);
-		off += 8;
-		if (type == EXT_END)
-			return 0;
-		if (len > in->ext_end - off)
-			return refuse(in, EINVAL,
-			    "header extension 0x%08x "
-			    "of %u bytes is longer than what follows",
-			    type, len);
-		if (get_ext(h, in, type, off, len) == -1)
-			return -1;
-		off += ((uint64_t)len + 7) & ~7ULL;
-	}
-	return 0;
 }
 
 /* The name of the backing file, which ends the extensions. */
@@ -280,25 +143,25 @@ get_backing(struct qcow2_hdr *h, struct input *in)
 	if (off == 0)
 		return 0;
 	if (len > QCOW2_BACKING_MAX)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the name of the backing file has "
 		    "%u bytes, at most %d are possible",
 		    len, QCOW2_BACKING_MAX);
 	if (off < h->length)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the name of the backing file "
 		    "overlaps the header");
 	if (off > qcow2_cluster(h) || len > qcow2_cluster(h) - off)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the name of the backing file is "
 		    "not within the first cluster");
 	if (off > in->len || len > in->len - off)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the name of the backing file is "
 		    "beyond the end of the file");
 	in->ext_end = off;
 	if (memchr(in->buf + off, '\0', len) != NULL)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the name of the backing file contains a NUL");
 	memcpy(h->backing, in->buf + off, len);
 	if (len > 0)
@@ -316,7 +179,7 @@ feature_name(const struct input *in, unsigned int bit, char *name, size_t len)
 	name[0] = '\0';
 	for (; n > 0; n--, e += NAME_ENTRY)
 		if (e[0] == 0 && e[1] == bit)
-			printable(name, len, e + 2, NAME_ENTRY - 2);
+			qcow2_printable(name, len, e + 2, NAME_ENTRY - 2);
 }
 
 static int
@@ -331,23 +194,23 @@ check_features(const struct qcow2_hdr *h, struct input *in, unsigned int flags)
 	if (unknown != 0) {
 		bit = (unsigned int)__builtin_ctzll(unknown);
 		feature_name(in, bit, name, sizeof(name));
-		return refuse(in, ENOTSUP,
+		return qcow2_refuse(in, ENOTSUP,
 		    "incompatible feature bit %u%s%s%s is not supported", bit,
 		    name[0] == '\0' ? "" : " (", name,
 		    name[0] == '\0' ? "" : ")");
 	}
 	if (h->incompat & QCOW2_DATA_FILE)
-		return refuse(in, ENOTSUP,
+		return qcow2_refuse(in, ENOTSUP,
 		    "external data files are not supported");
 	if (h->incompat & QCOW2_EXT_L2)
-		return refuse(in, ENOTSUP,
+		return qcow2_refuse(in, ENOTSUP,
 		    "extended L2 entries are not supported");
 	if (flags & QCOW2_FOR_CHECK)
 		return 0;
 	if (h->incompat & QCOW2_CORRUPT)
-		return refuse(in, EINVAL, "the image is marked corrupt");
+		return qcow2_refuse(in, EINVAL, "the image is marked corrupt");
 	if (h->incompat & QCOW2_DIRTY)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the image was not closed and needs repair");
 	return 0;
 }
@@ -358,22 +221,24 @@ check_kind(const struct qcow2_hdr *h, struct input *in, unsigned int flags)
 	uint32_t crypt = get32(in, 32);
 
 	if (crypt > 2)
-		return refuse(in, EINVAL, "encryption method %u is unknown",
-		    crypt);
+		return qcow2_refuse(in, EINVAL,
+		    "encryption method %u is unknown", crypt);
 	if (crypt != 0)
-		return refuse(in, ENOTSUP, "encryption (%s) is not supported",
+		return qcow2_refuse(in, ENOTSUP,
+		    "encryption (%s) is not supported",
 		    crypt == 1 ? "AES" : "LUKS");
 	if (h->nsnapshots > SNAPSHOTS_MAX)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "%u snapshots: at most %u are "
 		    "possible",
 		    h->nsnapshots, SNAPSHOTS_MAX);
 	if (h->nsnapshots != 0 && flags & QCOW2_FOR_WRITE)
-		return refuse(in, ENOTSUP,
+		return qcow2_refuse(in, ENOTSUP,
 		    "images with internal snapshots "
 		    "can only be read");
 	if (h->size > INT64_MAX)
-		return refuse(in, EINVAL, "a size of %llu bytes is too large",
+		return qcow2_refuse(in, EINVAL,
+		    "a size of %llu bytes is too large",
 		    (unsigned long long)h->size);
 	return 0;
 }
@@ -391,11 +256,11 @@ check_area(struct input *in, const struct qcow2_hdr *h, const struct area *a)
 	if (a->len == 0)
 		return 0;
 	if (a->off % qcow2_cluster(h) != 0)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the %s at 0x%llx is not at the beginning of a cluster",
 		    a->name, (unsigned long long)a->off);
 	if (a->off > in->file_size || a->len > in->file_size - a->off)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "the %s at 0x%llx is beyond the end of the file", a->name,
 		    (unsigned long long)a->off);
 	return 0;
@@ -428,7 +293,7 @@ check_areas(struct input *in, const struct qcow2_hdr *h)
 			return -1;
 		for (j = 0; j < i; j++)
 			if (overlap(&areas[i], &areas[j]))
-				return refuse(in, EINVAL,
+				return qcow2_refuse(in, EINVAL,
 				    "the %s overlaps the %s", areas[i].name,
 				    areas[j].name);
 	}
@@ -444,26 +309,26 @@ check_tables(const struct qcow2_hdr *h, struct input *in)
 	if (h->size & ((1ULL << bits) - 1))
 		need++;
 	if (h->l1_size > QCOW2_L1_MAX / 8 || need > QCOW2_L1_MAX / 8)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "an L1 table of %llu entries is "
 		    "too large",
 		    (unsigned long long)(need > h->l1_size ? need :
 							     h->l1_size));
 	if (h->l1_size < need)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "an L1 table of %u entries is too "
 		    "small, the size needs %llu",
 		    h->l1_size, (unsigned long long)need);
 	if (h->ref_clusters == 0)
-		return refuse(in, EINVAL, "there is no refcount table");
+		return qcow2_refuse(in, EINVAL, "there is no refcount table");
 	if (h->ref_clusters > QCOW2_REFTABLE_MAX >> h->cluster_bits)
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "a refcount table of %u clusters is too large",
 		    h->ref_clusters);
 	if (h->nbitmaps != 0 &&
 	    (h->bitmaps_len < (uint64_t)h->nbitmaps * BITMAP_MIN ||
 		h->bitmaps_len > (64U << 20)))
-		return refuse(in, EINVAL,
+		return qcow2_refuse(in, EINVAL,
 		    "a directory of %llu bytes is not "
 		    "one of %u bitmaps",
 		    (unsigned long long)h->bitmaps_len, h->nbitmaps);
@@ -488,7 +353,7 @@ qcow2_hdr_parse(struct qcow2_hdr *h, const void *buf, size_t len,
 	    get_backing(h, &in) == -1)
 		return -1;
 	/* What follows a feature we lack may look wrong: name that first. */
-	bad = get_exts(h, &in);
+	bad = qcow2_exts(h, &in);
 	if (check_features(h, &in, flags) == -1 || bad == -1)
 		return -1;
 	if (h->backing[0] == '\0')

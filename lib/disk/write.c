@@ -7,8 +7,12 @@
  * read as zeros before, data and L2 entry may reach the disk in any order:
  * zeros or the new data is what a power cut leaves.  Where there was data,
  * the new cluster with what was copied is on the disk before its entry is
- * written, by an fdatasync(2) that all who wait for one share.  What was
- * entered before is freed when the new entry is on the disk.
+ * written, by an fdatasync(2) that all who wait for one share.  That cannot
+ * be put off: an entry that is there before its cluster would show zeros in
+ * place of data that had been flushed, nothing but fdatasync(2) orders the
+ * two, and an entry that waits in memory goes with this process, though its
+ * write was acknowledged.  What was entered before is freed when the new
+ * entry is on the disk.
  */
 
 #include <endian.h>

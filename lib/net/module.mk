@@ -17,3 +17,21 @@ NET_MAC_LIBS = -lmd
 UNIT += net_addr_test
 net_addr_test_SRCS = $(NET_SRCS) $(NET_MAC_SRCS)
 net_addr_test_LIBS = $(NET_MAC_LIBS)
+
+NET_TEST_SRCS = regress/unit/net_frames.c $(NET_SRCS)
+
+UNIT += net_dhcp_test
+net_dhcp_test_SRCS = $(NET_TEST_SRCS)
+
+UNIT += net_ra_test
+net_ra_test_SRCS = $(NET_TEST_SRCS)
+
+UNIT += net_filter_test
+net_filter_test_SRCS = $(NET_TEST_SRCS)
+
+UNIT += net_vnet_test
+net_vnet_test_SRCS = $(NET_TEST_SRCS)
+
+FUZZ += net net_vnet
+net_FUZZ_SRCS = $(NET_SRCS)
+net_vnet_FUZZ_SRCS = $(NET_SRCS)

@@ -106,10 +106,11 @@ make(const struct net_conf *n, const uint8_t *dmac, const uint8_t *dst,
 		.dmac = dmac,
 		.src = net_router6,
 		.dst = dst };
-	uint8_t *m = frame + AT;
+	uint8_t *m;
 
 	if (size < AT + RA_MAX)
 		return 0;
+	m = frame + AT;
 	memset(m, 0, RA_LEN);
 	m[0] = RA;
 	m[4] = HOP_LIMIT;

@@ -12,10 +12,11 @@
  *
  * `features' are those the driver accepted, `len' is the length of the frame
  * after the header.  Unknown flags are cleared, and fields that mean nothing.
- * Refused: a checksum outside of the frame or the Ethernet header's, offloads
- * not agreed on, segments without size or with the wrong place for the
- * checksum, frames too short for an Ethernet header - all that tun(4) would
- * refuse, and what it would let through to a driver that should not see it.
+ * Refused: a checksum outside of the frame or before the end of the shortest IP
+ * header, offloads not agreed on, segments without size, checksum or the
+ * headers to be repeated, frames too short for an Ethernet header - all that
+ * Linux' tun would refuse, and what it would let through to a driver that
+ * should not see it.
  * Returns 0, or -1 with errno EPROTO.  Any thread.
  */
 int net_vnet_clean(struct virtio_net_hdr_v1 *h, uint64_t features, size_t len);

@@ -1,5 +1,6 @@
 HOST_TESTS += \
 	regress/daemon/audit.py \
+	regress/daemon/badimage.py \
 	regress/daemon/cdrom.py \
 	regress/daemon/daemon.py \
 	regress/daemon/devstats.py \

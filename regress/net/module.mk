@@ -5,3 +5,4 @@ $(B)/regress/answerd: $(B)/obj/regress/net/answerd.o \
 	$(Q)$(CC) -pie -o $@ $^
 
 tests: $(B)/regress/answerd
+HOST_TESTS += regress/net/clients.py

@@ -29,6 +29,7 @@ dev_end(struct dev *d, struct dev_vq *q, uint16_t head, uint32_t len)
 
 	d->busy--;
 	f->ended++;
+	f->state_at_end = d->page->state;
 	if (d->resetting)
 		return;
 	if (vq_push(&q->vq, head, len) == -1)
@@ -51,6 +52,14 @@ int
 fake_open(struct fake *f, const struct dev_ops *ops, const int *fds,
     unsigned int nfds, uint32_t flags, uint32_t qcow2)
 {
+	return fake_open_again(f, ops, fds, nfds, flags, qcow2, NULL);
+}
+
+int
+fake_open_again(struct fake *f, const struct dev_ops *ops, const int *fds,
+    unsigned int nfds, uint32_t flags, uint32_t qcow2,
+    const struct dev_page *page)
+{
 	struct dev *d = &f->d;
 	enum fd_kind kind = ops->kind == DEV_VIOSCSI ? FD_CDROM : FD_DISK;
 	unsigned int i;
@@ -59,6 +68,10 @@ fake_open(struct fake *f, const struct dev_ops *ops, const int *fds,
 	memset(f, 0, sizeof(*f));
 	d->ops = ops;
 	d->page = &f->page;
+	if (page != NULL) {
+		f->page = *page;
+		d->hello.flags = DEVF_REPLACED;
+	}
 	d->nqueues = ops->kind == DEV_VIOSCSI ? 3 : 1;
 	d->start.kind = ops->kind;
 	d->start.flags = flags;
@@ -80,8 +93,9 @@ fake_open(struct fake *f, const struct dev_ops *ops, const int *fds,
 		die();
 	if (ops->open(d, &f->ready, f->why) == -1)
 		return -1;
-	virtio_page_write(&f->page.virtio, 0, f->ready.config,
-	    f->ready.config_len);
+	if (page == NULL)
+		virtio_page_write(&f->page.virtio, 0, f->ready.config,
+		    f->ready.config_len);
 	return 0;
 }
 

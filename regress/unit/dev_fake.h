@@ -21,7 +21,8 @@ struct fake {
 	char why[DEV_WHYLEN];
 	struct dev_page page;
 	struct vq_inflight *record;
-	unsigned int ended; /* requests */
+	unsigned int ended;    /* requests */
+	uint64_t state_at_end; /* page.state when the last one did */
 };
 
 /*
@@ -30,6 +31,10 @@ struct fake {
  */
 int fake_open(struct fake *f, const struct dev_ops *ops, const int *fds,
     unsigned int nfds, uint32_t flags, uint32_t qcow2);
+/* The same for the successor of one that has died; `page' is what it left. */
+int fake_open_again(struct fake *f, const struct dev_ops *ops, const int *fds,
+    unsigned int nfds, uint32_t flags, uint32_t qcow2,
+    const struct dev_page *page);
 /* The driver is up with one queue, number 0 (or `q'). */
 void fake_activate(struct fake *f, unsigned int q, uint64_t features);
 /* Work until nothing is left; what dev_ops.queue returned. */

@@ -62,7 +62,7 @@ deep(void **state)
 	forget(v);
 	qcow2("above", 0, 0600, "d0", NULL);
 	start_one("above", 0);
-	assert_non_null(strstr(text, "d14: too many backing files"));
+	assert_non_null(strstr(text, "d14: more than 16 images are chained"));
 }
 
 static void

@@ -329,6 +329,116 @@ control_waits(void **state)
 	assert_int_equal(mem(o, BUF)[0], 4);
 }
 
+/* --- a new process ------------------------------------------------------ */
+
+#define TEST_UNIT_READY 0x00
+#define START_STOP	0x1b
+#define PREVENT		0x1e
+
+/* A command without data: the sense key and its code, 0xKKAAQQ; 0: good. */
+static uint32_t
+cmd(struct one *o, uint8_t op, uint8_t arg)
+{
+	struct virtio_scsi_cmd_req h = { .lun = { 1, 0, 0x40 },
+		.cdb = { op, 0, 0, 0, arg } };
+	const uint8_t *s;
+
+	memcpy(mem(o, HDR), &h, sizeof(h));
+	memset(mem(o, RESP), 0xee, sizeof(struct virtio_scsi_cmd_resp));
+	o->ndesc = 0;
+	seg(o, HDR, sizeof(h), 0);
+	seg(o, RESP, sizeof(struct virtio_scsi_cmd_resp), F_WRITE);
+	go(o, 2);
+	if (resp(o)->status == 0)
+		return 0;
+	s = resp(o)->sense;
+	return (uint32_t)s[2] << 16 | (uint32_t)s[12] << 8 | s[13];
+}
+
+/* Its process dies; the next one has the same page, and the queues or not. */
+static void
+replace(struct one *o, int resumed)
+{
+	struct dev_page page = o->f.page;
+	int fd = dup(o->fd);
+
+	fake_close(&o->f);
+	assert_int_equal(fake_open_again(&o->f, &vioscsi_ops, &fd, 1,
+			     DISKF_READONLY, 0, &page),
+	    0);
+	o->f.d.resumed = resumed;
+	o->seen = 0;
+	fake_activate(&o->f, 2, 0);
+}
+
+static void
+replaced(void **state)
+{
+	struct one *o = *state;
+
+	fake_activate(&o->f, 2, 0);
+	/* A new process is no news: only what it was is. */
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0);
+	assert_int_equal(cmd(o, PREVENT, 1), 0);
+	replace(o, 1);
+	assert_int_equal(cmd(o, START_STOP, 2), 0x055302);
+	assert_int_equal(cmd(o, PREVENT, 0), 0);
+	replace(o, 1);
+	assert_int_equal(cmd(o, START_STOP, 2), 0);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x023a02);
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x023a02);
+	/* A medium came: told once, whoever tells it. */
+	assert_int_equal(cmd(o, START_STOP, 3), 0);
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0);
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0);
+}
+
+/* Dead before the answer was in the record: the next one says the same. */
+static void
+dies_answering(void **state)
+{
+	struct one *o = *state;
+
+	fake_activate(&o->f, 2, 0);
+	assert_int_equal(cmd(o, START_STOP, 2), 0);
+	assert_int_equal(cmd(o, START_STOP, 3), 0);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
+	o->f.page.state = o->f.state_at_end;
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0);
+	/* What it did is not undone either. */
+	assert_int_equal(cmd(o, START_STOP, 2), 0);
+	o->f.page.state = o->f.state_at_end;
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x023a02);
+}
+
+/* A reset by the guest unlocks the door, and closes nothing. */
+static void
+reset_unlocks(void **state)
+{
+	struct one *o = *state;
+
+	fake_activate(&o->f, 2, 0);
+	assert_int_equal(cmd(o, START_STOP, 2), 0);
+	assert_int_equal(cmd(o, PREVENT, 1), 0);
+	replace(o, 0);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x023a02);
+	assert_int_equal(cmd(o, START_STOP, 3), 0);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
+	assert_int_equal(cmd(o, START_STOP, 2), 0);
+	/* Nonsense in the page is some state. */
+	o->f.page.state = UINT64_MAX;
+	replace(o, 1);
+	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
+}
+
 int
 main(void)
 {
@@ -342,6 +452,9 @@ main(void)
 		T(events_stay),
 		T(control_alone),
 		T(control_waits),
+		T(replaced),
+		T(dies_answering),
+		T(reset_unlocks),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -670,7 +670,15 @@ starting(void **state)
 	assert_int_equal(vmctl(starts, "start -m 2E web1"), 1);
 	assert_int_equal(vmctl(starts, "start -p 65 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 17 web1"), 1);
+	assert_int_equal(vmctl(starts, "start -i 0 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 1 -LL web1"), 1);
+	assert_string_equal(err,
+	    "vmctl: start: -i 1: 2 interfaces are described\n");
+	assert_int_equal(vmctl(starts,
+			     "start -n 0123456789012345678901234567890123456789"
+			     "012345678901234567890123 web1"),
+	    1);
+	assert_non_null(strstr(err, "not a name of a switch\n"));
 	assert_int_equal(vmctl(starts, "start -B floppy web1"), 1);
 	assert_int_equal(vmctl(starts, "start -t .x web1"), 1);
 	assert_int_equal(vmctl(starts, "start _web1"), 1);

@@ -169,6 +169,47 @@ test_killed(void **state)
 	expect(ENDED, 0, VMERR_OK, VMEXIT_SIGNAL, "killed by signal 9");
 }
 
+/* So many, late or not, and no more; other guests have their own. */
+static void
+test_many_orders(void **state)
+{
+	struct vmop_result r;
+	unsigned int i;
+	uint32_t type;
+
+	role.order_s = 1;
+	start("mute", 1, 11);
+	expect(START, 11, VMERR_OK, VMEXIT_NONE, NULL);
+	for (i = 0; i < VMM_MAX_ORDERS; i++)
+		order(IMSG_VMDOP_PAUSE_VM, 1, 1, 100 + i, 0, NULL);
+	/* In any order. */
+	for (i = 0; i < VMM_MAX_ORDERS; i++) {
+		assert_in_range(next(&type, &r), 100, 100 + VMM_MAX_ORDERS - 1);
+		assert_int_equal(type, IMSG_VMDOP_PAUSE_VM_RESPONSE);
+		assert_int_equal(r.err, VMERR_TIMEOUT);
+		vmop_result_fini(&r);
+	}
+	for (i = 0; i < 3; i++) {
+		order(IMSG_VMDOP_UNPAUSE_VM, 1, 1, 300, 0, NULL);
+		expect(IMSG_VMDOP_UNPAUSE_VM_RESPONSE, 300, VMERR_LIMIT,
+		    VMEXIT_NONE, "mute has not answered 64 requests");
+	}
+	start("ok", 2, 12);
+	expect(START, 12, VMERR_OK, VMEXIT_NONE, NULL);
+	for (i = 0; i < 2 * VMM_MAX_ORDERS; i++) {
+		order(IMSG_VMDOP_PAUSE_VM, 2, 1, 400 + i, 0, NULL);
+		expect(IMSG_VMDOP_PAUSE_VM_RESPONSE, 400 + i, VMERR_OK,
+		    VMEXIT_NONE, NULL);
+	}
+	for (i = 1; i <= 2; i++) {
+		order(IMSG_VMDOP_TERMINATE_VM_REQUEST, i, 1, 13, VMOP_FORCE,
+		    NULL);
+		expect(IMSG_VMDOP_TERMINATE_VM_RESPONSE, 13, VMERR_OK,
+		    VMEXIT_NONE, NULL);
+		expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, NULL);
+	}
+}
+
 /* Its status went to somebody else: not as if it had ended well. */
 static void
 test_unknown_status(void **state)
@@ -207,6 +248,7 @@ main(int argc, char *argv[])
 		T(test_misbehaving),
 		T(test_deaf),
 		T(test_killed),
+		T(test_many_orders),
 		T(test_unknown_status),
 		T(test_generation),
 	};

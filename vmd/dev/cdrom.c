@@ -41,6 +41,44 @@ cdrom_init(struct cdrom *c, uint64_t bytes)
 	c->nblocks = bytes / CDROM_BLOCK;
 }
 
+#define STATE_OPEN	0x01
+#define STATE_LOCKED	0x02
+#define STATE_ATTENTION 0x04
+#define STATE_EVENT	0xff00 /* it, 8 bits to the left */
+
+uint64_t
+cdrom_state(const struct cdrom *c)
+{
+	return (c->open ? STATE_OPEN : 0) | (c->locked ? STATE_LOCKED : 0) |
+	    (c->attention ? STATE_ATTENTION : 0) | (uint64_t)c->event << 8;
+}
+
+void
+cdrom_restore(struct cdrom *c, uint64_t state)
+{
+	uint64_t event = (state & STATE_EVENT) >> 8;
+
+	c->open = (state & STATE_OPEN) != 0;
+	c->locked = (state & STATE_LOCKED) != 0;
+	c->attention = (state & STATE_ATTENTION) != 0;
+	c->event = event == EVENT_NEW || event == EVENT_REMOVED ?
+	    (uint8_t)event :
+	    0;
+}
+
+uint64_t
+cdrom_state_untold(uint64_t before, uint64_t now)
+{
+	now |= before & STATE_ATTENTION;
+	return (now & STATE_EVENT) != 0 ? now : now | (before & STATE_EVENT);
+}
+
+void
+cdrom_reset(struct cdrom *c)
+{
+	c->locked = 0;
+}
+
 static void
 put_sense(uint8_t p[CDROM_SENSE], uint32_t sense)
 {

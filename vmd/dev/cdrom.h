@@ -40,6 +40,16 @@ struct cdrom_result {
 
 /* `bytes' is the size of the image; less than a block is no medium. */
 void cdrom_init(struct cdrom *c, uint64_t bytes);
+/*
+ * What the drive must not forget when its process is replaced, as a number,
+ * and back; any number will do.
+ */
+uint64_t cdrom_state(const struct cdrom *c);
+void cdrom_restore(struct cdrom *c, uint64_t state);
+/* What `now' and the news that only `before' had yet to tell are together. */
+uint64_t cdrom_state_untold(uint64_t before, uint64_t now);
+/* As after a reset: the medium may be removed. */
+void cdrom_reset(struct cdrom *c);
 /* Do one command.  All of `r' is set. */
 void cdrom_command(struct cdrom *c, const uint8_t cdb[CDROM_CDB],
     struct cdrom_result *r);

@@ -91,7 +91,7 @@ struct dev {
 	uint64_t features; /* agreed on */
 	uint64_t generation;
 	int active;  /* queues may be worked on */
-	int resumed; /* activated where one before us left off */
+	int resumed; /* they were in use by the process before */
 	int paused;
 	int broken;	   /* until the reset */
 	unsigned int busy; /* requests begun and not ended */

@@ -147,20 +147,43 @@ read_medium(struct request *r)
 	disk_submit(r->s->disk, &r->disk);
 }
 
+/*
+ * The drive's state, for the process that comes after us.  What is answered
+ * and not shown to the guest is answered again by that, with the same news:
+ * so these are forgotten when the answer is in the record, not before.
+ */
+static void
+keep(struct scsi *s, uint64_t before)
+{
+	uint64_t now = cdrom_state(&s->cdrom);
+
+	__atomic_store_n(&s->d->page->state[0], cdrom_state_untold(before, now),
+	    __ATOMIC_RELEASE);
+}
+
+static void
+keep_now(struct scsi *s)
+{
+	keep(s, cdrom_state(&s->cdrom));
+}
+
 /* --- queues ----------------------------------------------------------- */
 
 static int
 command(struct request *r)
 {
 	struct scsi *s = r->s;
+	uint64_t before = cdrom_state(&s->cdrom);
 
 	if (vioscsi_req_begin(&r->req, &s->cdrom, &r->chain) == -1)
 		return -1;
+	keep(s, before);
 	dev_begin(s->d);
 	if (r->req.len > 0)
 		read_medium(r);
 	else
 		finish(r, 0);
+	keep_now(s);
 	return 0;
 }
 
@@ -173,6 +196,7 @@ control(struct request *r)
 
 	if ((len = vioscsi_control(&s->cdrom, &r->chain, &hold)) == -1)
 		return -1;
+	keep_now(s);
 	dev_begin(s->d);
 	if (hold && s->reading > 0) {
 		/* As many as a queue has chains. */
@@ -257,6 +281,9 @@ vioscsi_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 	if (s->disk == NULL)
 		return -1;
 	cdrom_init(&s->cdrom, disk_size(s->disk));
+	if (d->hello.flags & DEVF_REPLACED)
+		cdrom_restore(&s->cdrom,
+		    __atomic_load_n(&d->page->state[0], __ATOMIC_ACQUIRE));
 	config(r);
 	d->priv = s;
 	return 0;
@@ -265,6 +292,12 @@ vioscsi_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 static int
 vioscsi_activate(struct dev *d)
 {
+	struct scsi *s = d->priv;
+
+	if (!d->resumed) {
+		cdrom_reset(&s->cdrom);
+		keep_now(s);
+	}
 	return 0;
 }
 

@@ -104,7 +104,7 @@ task_management(struct cdrom *cd, const struct vq_chain *c, int *hold)
 		switch (le32toh(h.subtype)) {
 		case VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET:
 		case VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET:
-			cd->locked = 0;
+			cdrom_reset(cd);
 			/* FALLTHROUGH */
 		case VIRTIO_SCSI_T_TMF_ABORT_TASK:
 		case VIRTIO_SCSI_T_TMF_ABORT_TASK_SET:

@@ -24,6 +24,10 @@
 #include "vmd/parent/opener.h"
 #include "vmd/parent/parent.h"
 
+#define STR(n)	 #n
+#define NUM(n)	 STR(n)
+#define TOO_DEEP "more than " NUM(VM_MAX_LAYERS) " images are chained"
+
 /* Where we are. */
 struct chain {
 	struct vm *vm;
@@ -213,7 +217,7 @@ open_backing(struct chain *c, const struct image_info *i)
 	char *path;
 
 	if (c->layer + 1 == VM_MAX_LAYERS) {
-		failed(c, VMERR_DISK_MISSING, "too many backing files");
+		failed(c, VMERR_DISK_MISSING, TOO_DEEP);
 		return;
 	}
 	if ((path = backing_path(layer_path(c), i->backing)) == NULL) {

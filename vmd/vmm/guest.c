@@ -275,6 +275,7 @@ void
 order_free(struct guest *g, struct order *o)
 {
 	TAILQ_REMOVE(&g->orders, o, entry);
+	g->norders--;
 	if (o->late != NULL)
 		event_free(o->late);
 	free(o->why);
@@ -405,6 +406,7 @@ order_new(struct guest *g, struct msg_hdr hdr, uint32_t answer)
 	o->hdr = hdr;
 	o->answer = answer;
 	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	g->norders++;
 	o->late = event_new(g->m->base, -1, 0, order_late, o);
 	if (o->late == NULL || event_add(o->late, &tv) == -1) {
 		order_free(g, o);
@@ -420,6 +422,13 @@ guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
 	struct order *o;
 	struct ibuf *b;
 
+	/* Late ones stay until it answers, if it ever does. */
+	if (g->norders >= VMM_MAX_ORDERS) {
+		peer_fail(g->m->up, m, answer, VMERR_LIMIT,
+		    "%s has not answered %d requests: no more until it does",
+		    g->name, VMM_MAX_ORDERS);
+		return;
+	}
 	if ((o = order_new(g, m->hdr, answer)) == NULL) {
 		peer_fail(g->m->up, m, answer, VMERR_FAILED, "no memory");
 		return;
@@ -441,11 +450,12 @@ guest_hold(struct guest *g, const char *why)
 {
 	const struct msg_hdr none = { 0 };
 	struct vmop_id v = { .id = g->id, .generation = g->generation };
-	struct order *o;
+	struct order *o = NULL;
 	struct ibuf *b = NULL;
 
 	log_warnx("vm/%s: %s: to be paused", g->name, why);
-	if ((o = calloc(1, sizeof(*o))) == NULL ||
+	if (g->norders >= VMM_MAX_ORDERS ||
+	    (o = calloc(1, sizeof(*o))) == NULL ||
 	    (o->why = strdup(why)) == NULL ||
 	    (b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL ||
 	    vmop_id_put(b, &v) == -1) {
@@ -456,6 +466,7 @@ guest_hold(struct guest *g, const char *why)
 	if (peer_send(g->peer, IMSG_VMDOP_PAUSE_VM, none, b, NULL, 0) == -1)
 		goto fail;
 	TAILQ_INSERT_TAIL(&g->orders, o, entry);
+	g->norders++;
 	return;
 fail:
 	if (o != NULL)

@@ -16,14 +16,16 @@ struct event_base;
  * vmm: launches guests, passes orders to them and answers back, reaps them.
  */
 
-#define VMM_LAUNCH_S 30 /* from the launch to the answer */
-#define VMM_PROBE_S  2
-#define VMM_ORDER_S  10 /* from an order to its answer */
-#define VMM_KILL_S   10 /* from STOP to SIGKILL */
-#define VMM_END_S    5	/* the same when vmm itself ends */
-#define VMM_CLOSE_S  5	/* from the end of the channel to SIGKILL */
+#define VMM_LAUNCH_S   30 /* from the launch to the answer */
+#define VMM_PROBE_S    2
+#define VMM_ORDER_S    10 /* from an order to its answer */
+#define VMM_KILL_S     10 /* from STOP to SIGKILL */
+#define VMM_END_S      5  /* the same when vmm itself ends */
+#define VMM_CLOSE_S    5  /* from the end of the channel to SIGKILL */
 
-#define VMM_TEXT_MAX 1024 /* of what a guest's process says, with NUL */
+#define VMM_MAX_ORDERS 64 /* to one guest, that it has not answered */
+
+#define VMM_TEXT_MAX   1024 /* of what a guest's process says, with NUL */
 
 struct guest;
 
@@ -88,6 +90,7 @@ struct guest {
 	int status;		    /* then: as of waitpid(2) */
 	enum vmerr why;		    /* the same, for an open request */
 	TAILQ_HEAD(, order) orders;
+	unsigned int norders;
 	TAILQ_HEAD(, device) devices;
 	unsigned int ndevices;
 };
