@@ -408,13 +408,13 @@ dies_answering(void **state)
 	assert_int_equal(cmd(o, START_STOP, 2), 0);
 	assert_int_equal(cmd(o, START_STOP, 3), 0);
 	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
-	o->f.page.state = o->f.state_at_end;
+	o->f.page.state[0] = o->f.state_at_end;
 	replace(o, 1);
 	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
 	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0);
 	/* What it did is not undone either. */
 	assert_int_equal(cmd(o, START_STOP, 2), 0);
-	o->f.page.state = o->f.state_at_end;
+	o->f.page.state[0] = o->f.state_at_end;
 	replace(o, 1);
 	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x023a02);
 }
@@ -434,7 +434,7 @@ reset_unlocks(void **state)
 	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
 	assert_int_equal(cmd(o, START_STOP, 2), 0);
 	/* Nonsense in the page is some state. */
-	o->f.page.state = UINT64_MAX;
+	o->f.page.state[0] = UINT64_MAX;
 	replace(o, 1);
 	assert_int_equal(cmd(o, TEST_UNIT_READY, 0), 0x062800);
 }
