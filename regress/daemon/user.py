@@ -36,6 +36,19 @@ vm "two" {
 	interface { user }
 	interface { user forward 2223 to 22 }
 }
+vm "again" {
+	disable
+	memory 64M
+	boot "%(b)s/guest/reset.elf"
+	cmdline "cf9"
+	interface { user forward 2225 to 22 }
+}
+vm "online" {
+	disable
+	memory 64M
+	boot "%(b)s/guest/netuser.elf"
+	interface { user forward 2224 to 22 }
+}
 """
 UPLINK = ("ip link set lo up && ip link add up0 type veth peer name up1 && "
           "ip link set up0 up && ip link set up1 up && "
@@ -137,6 +150,44 @@ def dies(vmd):
     vmd.vmctl("start", "one")
     assert len(passts(vmd)) == 1
     stop(vmd, "one")
+
+
+@tap.test
+def online(vmd):
+    """a lease, the router, a connection by a forwarded port, and no link"""
+    vmd.vmctl("start", "online")
+    (pid, _), = passts(vmd).items()
+    with vmd.console("online") as c:
+        c.expect("listening")
+        # What takes its place goes on with the same stream.
+        os.kill(vmd.pids()["vm/online/vionet0"][0], signal.SIGKILL)
+        vmd.log.expect("vm/online/vionet0: started again")
+        with socket.create_connection(("127.0.0.1", 2224), 20) as s:
+            s.sendall(b"Hello, Guest")
+            got = b""
+            while True:
+                data = s.recv(4096)
+                if not data:
+                    break
+                got += data
+        assert got == b"hELLO\x0c\x00gUEST", got
+        c.expect("waiting")
+        os.kill(pid, signal.SIGKILL)
+        c.expect("no link")
+        c.out.wait_eof(30)
+        text = c.out.text
+    assert "FAIL" not in text and "end of tests" in text, text
+    assert "address 0xc0000202" in text and "router 0xc0000201" in text, text
+    vmd.vmctl("wait", "online", status=None)
+
+
+@tap.test
+def resets(vmd):
+    """a guest that resets has a new one each time, with the same port"""
+    vmd.vmctl("start", "again")
+    vmd.log.expect("again: reset too often")
+    assert "again: not started" not in vmd.log.text
+    wait_gone(list(passts(vmd)))
 
 
 @tap.test

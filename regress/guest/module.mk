@@ -9,6 +9,8 @@ GUEST_PAYLOADS = \
 	emul \
 	hello \
 	net \
+	netuser \
+	netbench \
 	pci \
 	reset \
 	rtc \
@@ -33,8 +35,10 @@ GUEST_LIB = $(B)/guest/lib/start.o $(B)/guest/lib/guest.o \
 $(B)/guest/smp.elf $(B)/guest/blk.elf: GUEST_LIB += $(B)/guest/lib/smp.o
 $(B)/guest/smp.elf $(B)/guest/blk.elf: $(B)/guest/lib/smp.o
 
-$(B)/guest/net.elf: GUEST_LIB += $(B)/guest/lib/net.o
-$(B)/guest/net.elf: $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netuser.elf: GUEST_LIB += $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netuser.elf: $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netbench.elf: GUEST_LIB += $(B)/guest/lib/net.o
+$(B)/guest/net.elf $(B)/guest/netbench.elf: $(B)/guest/lib/net.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
 	@mkdir -p $(@D)
@@ -59,6 +63,10 @@ VMRUN_SRCS = $(sort regress/guest/vmrun.c regress/guest/vmrun_net.c proc/peer.c 
 $(B)/regress/vmrun: $(VMRUN_SRCS:%.c=$(B)/obj/%.o)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie -o $@ $^ -levent_core -lbsd -lutil
+
+$(B)/regress/netblast: regress/bench/netblast.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(OPT) $(CPPFLAGS) -o $@ $<
 
 GUEST_TESTS += \
 	regress/guest/acpi.sh \

@@ -60,6 +60,7 @@ struct run {
 	pid_t pid;
 	int pidfd;
 	int use_tty;
+	int typing;  /* our standard input is the console's */
 	int console; /* our end, -1 */
 	struct event *console_ev;
 	struct rule rules[MAXRULES];
@@ -78,7 +79,7 @@ static struct run run = { .pidfd = -1, .console = -1, .status = -1 };
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr,
-	    "usage: vmrun [-Py] [-a cmdline] [-c cpus] "
+	    "usage: vmrun [-PTy] [-a cmdline] [-c cpus] "
 	    "[-g vmd-guest] [-i initrd] [-k kernel]\n"
 	    "\t[-L log] [-m MiB] [-n nic] [-p when] [-r when] [-s when] "
 	    "[-t seconds]\n\t[-u when] [-x when=text]\n");
@@ -524,6 +525,28 @@ launch(const char *exe)
 }
 
 static void
+typed(evutil_socket_t fd, short what, void *arg)
+{
+	char buf[256];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n > 0 && run.console != -1 &&
+	    write(run.console, buf, (size_t)n) == n)
+		return;
+	event_del(arg);
+}
+
+static void
+listen_in(void)
+{
+	struct event *ev = event_new(run.base, STDIN_FILENO,
+	    EV_READ | EV_PERSIST, typed, event_self_cbarg());
+
+	if (ev == NULL || event_add(ev, NULL) == -1)
+		die("standard input");
+}
+
+static void
 add_rule(enum action what, char *when)
 {
 	struct rule *r = &run.rules[run.nrules++];
@@ -573,8 +596,8 @@ options(int argc, char **argv, const char **exe)
 {
 	int ch, seconds = 30;
 
-	while (
-	    (ch = getopt(argc, argv, "a:c:g:i:k:L:m:n:Pp:r:s:t:u:x:y")) != -1) {
+	while ((ch = getopt(argc, argv, "a:c:g:i:k:L:m:n:Pp:r:s:Tt:u:x:y")) !=
+	    -1) {
 		switch (ch) {
 		case 'a':
 			run.spec->cmdline = strdup(optarg);
@@ -614,6 +637,9 @@ options(int argc, char **argv, const char **exe)
 		case 's':
 			add_rule(ACT_STOP, optarg);
 			break;
+		case 'T':
+			run.typing = 1;
+			break;
 		case 't':
 			seconds = atoi(optarg);
 			break;
@@ -652,6 +678,8 @@ main(int argc, char **argv)
 	    event_add(deadline, &limit) == -1)
 		die("timer");
 	launch(exe);
+	if (run.typing)
+		listen_in();
 	event_base_dispatch(run.base);
 	return run.status;
 }

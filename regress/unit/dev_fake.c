@@ -29,7 +29,7 @@ dev_end(struct dev *d, struct dev_vq *q, uint16_t head, uint32_t len)
 
 	d->busy--;
 	f->ended++;
-	f->state_at_end = d->page->state;
+	f->state_at_end = d->page->state[0];
 	if (d->resetting)
 		return;
 	if (vq_push(&q->vq, head, len) == -1)

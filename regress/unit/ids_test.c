@@ -213,12 +213,34 @@ no_namespace(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* For processes that are in no user namespace of a vmm. */
+static void
+no_vmm(void **state)
+{
+	uid_t id[3], again;
+	int fd[3], i;
+
+	for (i = 0; i < 3; i++) {
+		fd[i] = sandbox_slot_outside(&id[i]);
+		assert_int_not_equal(fd[i], -1);
+		assert_true(id[i] >= 1000);
+	}
+	assert_true(id[0] != id[1] && id[1] != id[2] && id[0] != id[2]);
+	/* A slot is free when its descriptor is closed, and not before. */
+	close(fd[1]);
+	fd[1] = sandbox_slot_outside(&again);
+	assert_int_equal(again, id[1]);
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(several_daemons),
 		cmocka_unit_test(no_namespace),
+		cmocka_unit_test(no_vmm),
 	};
 
 	unsigned int lacking = 1;

@@ -391,5 +391,6 @@ main(void)
 	};
 	/* clang-format on */
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,9 +56,11 @@ pci_conf8(const struct vdev *d, unsigned int reg)
 }
 
 static void
-structure(struct vdev *d, unsigned int cap, uint64_t bar0)
+structure(struct vdev *d, unsigned int cap)
 {
-	uint64_t at = bar0 + pci_conf(d, cap + 8);
+	unsigned int bar = pci_conf8(d, cap + 4);
+	uint64_t at = (pci_conf(d, 0x10 + 4 * bar) & ~15U) +
+	    pci_conf(d, cap + 8);
 
 	switch (pci_conf8(d, cap + 3)) {
 	case 1:
@@ -84,20 +86,18 @@ int
 virtio_find(struct vdev *d, unsigned int slot, unsigned int func)
 {
 	unsigned int cap;
-	uint64_t bar0;
 
 	memset(d, 0, sizeof(*d));
 	d->slot = slot;
 	d->func = func;
 	if ((pci_conf(d, 0) & 0xffff) != 0x1af4)
 		return 0;
-	bar0 = pci_conf(d, 0x10) & ~15U;
 	d->msix = pci_conf(d, 0x14) & ~15U;
 	for (cap = pci_conf8(d, 0x34); cap != 0; cap = pci_conf8(d, cap + 1))
 		if (pci_conf8(d, cap) == 0x11)
 			d->msix_cap = cap;
 		else if (pci_conf8(d, cap) == 9)
-			structure(d, cap, bar0);
+			structure(d, cap);
 	return d->common != 0 && d->notify != 0 && d->isr != 0;
 }
 
