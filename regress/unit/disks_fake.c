@@ -13,6 +13,7 @@
 #include "lib/util/log.h"
 #include "vmd/parent/helper.h"
 #include "vmd/parent/image.h"
+#include "vmd/parent/net.h"
 #include "vmd/parent/raws.h"
 #include "vmd/roles.h"
 

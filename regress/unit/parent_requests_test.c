@@ -27,8 +27,7 @@ refused(void **state)
 	static const struct {
 		uint32_t given;
 		const char *option;
-	} all[] = { { VMGIVEN_NICS, "-i, -L, -n: " },
-		{ VMGIVEN_INSTANCE, "-t: " } };
+	} all[] = { { VMGIVEN_INSTANCE, "-t: " } };
 	struct vm_spec *s;
 	struct ibuf *b;
 	size_t i;

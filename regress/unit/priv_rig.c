@@ -121,7 +121,7 @@ sh(const char *fmt, ...)
 const char *
 rig_host(void)
 {
-	return sh("ip -br link; ip -br addr; ip rule; ip -6 rule; "
+	return sh("ip -br link; ip -br addr; ip rule; ip -6 rule; ip mrule; "
 		  "ip route show table all; ip -6 route show table all;"
 		  "nft list ruleset; cat /proc/sys/net/ipv4/ip_forward "
 		  "/proc/sys/net/ipv6/conf/all/forwarding "

@@ -32,3 +32,8 @@ priv_net_test_LIBS = $(priv_test_LIBS)
 UNIT += priv_bad_test
 priv_bad_test_SRCS = $(priv_net_test_SRCS)
 priv_bad_test_LIBS = $(priv_test_LIBS)
+
+# Most of it only where the kernel has VRFs: see regress/net/priv.sh.
+UNIT += priv_vrf_test
+priv_vrf_test_SRCS = $(priv_net_test_SRCS)
+priv_vrf_test_LIBS = $(priv_test_LIBS)

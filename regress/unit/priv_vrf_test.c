@@ -1,0 +1,200 @@
+/*
+ * Routing domains as priv makes them: VRFs.  Where the kernel has none, that
+ * they are refused in one sentence.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <bsd/unistd.h>
+
+#include "lib/proto/msg.h"
+#include "regress/unit/priv_rig.h"
+
+static char before[65536];
+
+static int
+setup(void **state)
+{
+	rig_real = *(const int *)*state;
+	snprintf(before, sizeof(before), "%s", rig_host());
+	return 0;
+}
+
+static void
+end_as_before(void)
+{
+	rig_close_taps();
+	rig_shutdown();
+	assert_string_equal(rig_host(), before);
+}
+
+static struct priv_nic
+in_rdomain(uint32_t id, uint32_t table)
+{
+	struct priv_nic n = rig_local(id, PRIVF_RDOMAIN | PRIVF_INET6);
+
+	n.rdomain = table;
+	return n;
+}
+
+static void
+without(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 7);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_has(rig.r.text, "rdomain 7: vmd-rd7: ");
+	assert_int_equal(rig_switch("bridge0", PRIVF_RDOMAIN, 7), VMERR_FAILED);
+	assert_has(rig.r.text, "rdomain 7: vmd-rd7: ");
+	assert_string_equal(rig_host(), before);
+	end_as_before();
+}
+
+/* Made for the first, gone with the last, the rule with it. */
+static void
+made(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 7), m = in_rdomain(2, 7);
+	const char *s;
+	int fd;
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd = dup(rig.fds[0]);
+	s = sh("ip -d link show vmd-rd7");
+	assert_has(s, "vrf table 7");
+	assert_has(s, ",UP");
+	assert_has(s, "alias vmd " RIG_TAG " rdomain7");
+	assert_has(sh("ip link show tap0"), "master vmd-rd7");
+	assert_has(sh("ip rule"), "1000: from all lookup [l3mdev-table]");
+	assert_has(sh("ip -6 rule"), "1000: from all lookup [l3mdev-table]");
+	assert_has(sh("ip route show table 7"), "100.64.1.2/31 dev tap0");
+	assert_has(sh("ip -6 route show table 7"),
+	    "fd12:3456:789a:bcde:fc00::1 dev tap0");
+	assert_hasnt(sh("ip route"), "tap0");
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_string_equal(rig.r.ifname, "tap1");
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap1"), VMERR_OK);
+	assert_has(sh("ip -br link"), "vmd-rd7");
+	close(fd);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_string_equal(rig_host(), before);
+	/* The kernel makes the rule no second time. */
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_has(sh("ip rule"), "1000: from all lookup [l3mdev-table]");
+	assert_has(sh("ip -6 rule"), "1000: from all lookup [l3mdev-table]");
+	end_as_before();
+}
+
+static void
+others(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 8);
+
+	rig_begin();
+	sh("ip link add red type vrf table 8; ip link set red up;"
+	   "ip rule add l3mdev pref 1000; ip -6 rule add l3mdev pref 1000");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_has(sh("ip link show tap0"), "master red");
+	assert_hasnt(sh("ip -br link"), "vmd-rd");
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_has(sh("ip -br link"), "red");
+	/* Ours come and go; the rule was there before. */
+	n = in_rdomain(1, 9);
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_close_taps();
+	sh("ip link del red");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_hasnt(sh("ip -br link"), "vmd-rd");
+	assert_has(sh("ip rule"), "l3mdev");
+	assert_has(sh("ip -6 rule"), "l3mdev");
+	sh("ip rule del l3mdev pref 1000; ip -6 rule del l3mdev pref 1000;"
+	   "ip mrule del pref 1000; ip -6 mrule del pref 1000");
+	end_as_before();
+}
+
+/* An address may be in use in another routing domain. */
+static void
+taken(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 7);
+
+	rig_begin();
+	sh("ip link add world type bridge; ip link set world up;"
+	   "ip addr add 100.64.1.9/24 dev world");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig_switch("bridge0", PRIVF_UP | PRIVF_RDOMAIN, 7),
+	    VMERR_OK);
+	assert_has(sh("ip link show bridge0"), "master vmd-rd7");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	sh("ip link set world master vmd-rd7");
+	assert_int_equal(rig_nic(&n), VMERR_EXISTS);
+	assert_has(rig.r.text, "on world already");
+	n.flags &= ~(uint32_t)PRIVF_RDOMAIN;
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	sh("ip link del world");
+	/* Moved, and back to the host. */
+	assert_int_equal(rig_switch("bridge0", PRIVF_UP | PRIVF_RDOMAIN, 8),
+	    VMERR_OK);
+	assert_has(sh("ip link show bridge0"), "master vmd-rd8");
+	assert_hasnt(sh("ip -br link"), "vmd-rd7");
+	assert_int_equal(rig_switch("bridge0", PRIVF_UP, 0), VMERR_OK);
+	assert_hasnt(sh("ip link show bridge0"), "master");
+	assert_hasnt(sh("ip -br link"), "vmd-rd");
+	end_as_before();
+}
+
+static void
+killed(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 7);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_kill();
+	rig_close_taps();
+	assert_has(sh("ip -br link"), "vmd-rd7");
+	rig_begin();
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_string_equal(rig_host(), before);
+	end_as_before();
+}
+
+int
+main(int argc, char *argv[])
+{
+	static int here = 0, program = 1;
+#define T(f)                                                                   \
+	{ "here: " #f, f, setup, rig_teardown, &here },                        \
+	{                                                                      \
+		"program: " #f, f, setup, rig_teardown, &program               \
+	}
+	const struct CMUnitTest with[] = {
+		T(made),
+		T(others),
+		T(taken),
+		T(killed),
+	}, none[] = {
+		T(without),
+	};
+
+	setproctitle_init(argc, argv, environ);
+	signal(SIGPIPE, SIG_IGN);
+	if (rig_namespace() == -1) {
+		printf("1..0 # SKIP no network namespace\n");
+		return 0;
+	}
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	if (sh("ip link add x type vrf table 1 2>&1 && ip link del x &&"
+	       "ip rule del pref 1000 && ip -6 rule del pref 1000;"
+	       "ip mrule del pref 1000; ip -6 mrule del pref 1000")[0] != '\0')
+		return cmocka_run_group_tests(none, NULL, NULL);
+	return cmocka_run_group_tests(with, NULL, NULL);
+}
