@@ -121,36 +121,56 @@ look_at(struct search *s, uint32_t index, const uint8_t *addr, uint8_t bits)
 	s->what_bits = bits;
 }
 
+static size_t
+addr_len(int family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
 /*
- * Of each route: connected ones, and the addresses themselves, which are in
- * the table of local routes or, of a VRF, in its own.
+ * Connected routes, and the addresses themselves, which are in the table of
+ * local routes or, of a VRF, in its own.
  */
+int
+route_parse(const struct nlmsghdr *nh, struct addr_entry *e)
+{
+	const struct nlattr *tb[RTA_TABLE + 1];
+	struct rtmsg rt;
+
+	memset(e, 0, sizeof(*e));
+	if (nh->nlmsg_type != RTM_NEWROUTE ||
+	    mnl_nlmsg_get_payload_len(nh) < sizeof(rt))
+		return -1;
+	memcpy(&rt, mnl_nlmsg_get_payload(nh), sizeof(rt));
+	nl_attrs(nh, sizeof(rt), tb, RTA_TABLE);
+	if (tb[RTA_GATEWAY] != NULL || tb[RTA_MULTIPATH] != NULL ||
+	    (rt.rtm_flags & RTM_F_CLONED) ||
+	    (rt.rtm_type != RTN_UNICAST && rt.rtm_type != RTN_LOCAL) ||
+	    !nl_bytes(tb[RTA_DST], e->addr, addr_len(rt.rtm_family)))
+		return -1;
+	e->family = rt.rtm_family;
+	e->bits = rt.rtm_dst_len;
+	e->table = nl_u32(tb[RTA_TABLE], rt.rtm_table);
+	e->index = nl_u32(tb[RTA_OIF], 0);
+	return 0;
+}
+
 static int
 look_route(const struct nlmsghdr *nh, void *arg)
 {
 	struct search *s = arg;
-	const struct nlattr *tb[RTA_TABLE + 1];
-	struct rtmsg rt;
-	uint8_t dst[16];
-	uint32_t table;
+	struct addr_entry e;
 
-	if (nh == NULL)
+	if (nh == NULL) {
 		s->on = NULL;
-	if (nh == NULL || nh->nlmsg_type != RTM_NEWROUTE ||
-	    mnl_nlmsg_get_payload_len(nh) < sizeof(rt))
 		return 0;
-	memcpy(&rt, mnl_nlmsg_get_payload(nh), sizeof(rt));
-	nl_attrs(nh, sizeof(rt), tb, RTA_TABLE);
-	table = nl_u32(tb[RTA_TABLE], rt.rtm_table);
-	if (rt.rtm_family != s->family || tb[RTA_GATEWAY] != NULL ||
-	    tb[RTA_MULTIPATH] != NULL || (rt.rtm_flags & RTM_F_CLONED) ||
-	    (rt.rtm_type != RTN_UNICAST && rt.rtm_type != RTN_LOCAL) ||
-	    !nl_bytes(tb[RTA_DST], dst, s->family == AF_INET ? 4 : 16))
+	}
+	if (route_parse(nh, &e) == -1 || e.family != s->family)
 		return 0;
-	if (s->table == 0 ? table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL :
-			    table != s->table)
-		return 0;
-	look_at(s, nl_u32(tb[RTA_OIF], 0), dst, rt.rtm_dst_len);
+	if (s->table == 0 ?
+		e.table == RT_TABLE_MAIN || e.table == RT_TABLE_LOCAL :
+		e.table == s->table)
+		look_at(s, e.index, e.addr, e.bits);
 	return 0;
 }
 
@@ -166,30 +186,47 @@ table_of(const struct search *s, uint32_t index)
 	return m == NULL ? 0 : m->table;
 }
 
-/* Of each address, also of links that are down and so have no routes. */
+int
+addr_parse(const struct nlmsghdr *nh, struct addr_entry *e)
+{
+	const struct nlattr *tb[IFA_LOCAL + 1];
+	struct ifaddrmsg ifa;
+	size_t len;
+
+	memset(e, 0, sizeof(*e));
+	if (nh->nlmsg_type != RTM_NEWADDR ||
+	    mnl_nlmsg_get_payload_len(nh) < sizeof(ifa))
+		return -1;
+	memcpy(&ifa, mnl_nlmsg_get_payload(nh), sizeof(ifa));
+	nl_attrs(nh, sizeof(ifa), tb, IFA_LOCAL);
+	len = addr_len(ifa.ifa_family);
+	e->family = ifa.ifa_family;
+	e->bits = ifa.ifa_prefixlen;
+	e->index = ifa.ifa_index;
+	if (!nl_bytes(tb[IFA_ADDRESS], e->addr, len))
+		return -1;
+	/* With a peer that is its address, not ours. */
+	if (!nl_bytes(tb[IFA_LOCAL], e->local, len))
+		memcpy(e->local, e->addr, len);
+	return 0;
+}
+
+/* Also of links that are down and so have no routes. */
 static int
 look_addr(const struct nlmsghdr *nh, void *arg)
 {
 	struct search *s = arg;
-	const struct nlattr *tb[IFA_LOCAL + 1];
-	struct ifaddrmsg ifa;
-	uint8_t addr[16];
-	size_t len = s->family == AF_INET ? 4 : 16;
+	struct addr_entry e;
 
-	if (nh == NULL)
+	if (nh == NULL) {
 		s->on = NULL;
-	if (nh == NULL || nh->nlmsg_type != RTM_NEWADDR ||
-	    mnl_nlmsg_get_payload_len(nh) < sizeof(ifa))
 		return 0;
-	memcpy(&ifa, mnl_nlmsg_get_payload(nh), sizeof(ifa));
-	nl_attrs(nh, sizeof(ifa), tb, IFA_LOCAL);
-	if (ifa.ifa_family != s->family ||
-	    table_of(s, ifa.ifa_index) != s->table)
+	}
+	if (addr_parse(nh, &e) == -1 || e.family != s->family ||
+	    table_of(s, e.index) != s->table)
 		return 0;
-	if (nl_bytes(tb[IFA_ADDRESS], addr, len))
-		look_at(s, ifa.ifa_index, addr, ifa.ifa_prefixlen);
-	if (nl_bytes(tb[IFA_LOCAL], addr, len))
-		look_at(s, ifa.ifa_index, addr, (uint8_t)(len * 8));
+	look_at(s, e.index, e.addr, e.bits);
+	look_at(s, e.index, e.local, (uint8_t)(addr_len(e.family) * 8));
 	return 0;
 }
 
@@ -241,19 +278,23 @@ addr_unused(int family, const void *addr, uint8_t bits, uint32_t table)
 
 /* --- the rule of VRFs ---------------------------------------------------- */
 
+int
+rule_is_vrf(const struct nlmsghdr *nh)
+{
+	const struct nlattr *tb[FRA_L3MDEV + 1];
+
+	if (nh->nlmsg_type != RTM_NEWRULE)
+		return 0;
+	nl_attrs(nh, sizeof(struct fib_rule_hdr), tb, FRA_L3MDEV);
+	return nl_u8(tb[FRA_L3MDEV], 0) == 1;
+}
+
 static int
 look_rule(const struct nlmsghdr *nh, void *arg)
 {
-	const struct nlattr *tb[FRA_L3MDEV + 1];
 	int *found = arg;
 
-	if (nh == NULL) {
-		*found = 0;
-	} else if (nh->nlmsg_type == RTM_NEWRULE) {
-		nl_attrs(nh, sizeof(struct fib_rule_hdr), tb, FRA_L3MDEV);
-		if (nl_u8(tb[FRA_L3MDEV], 0) == 1)
-			*found = 1;
-	}
+	*found = nh != NULL && (*found || rule_is_vrf(nh));
 	return 0;
 }
 

@@ -37,3 +37,10 @@ priv_bad_test_LIBS = $(priv_test_LIBS)
 UNIT += priv_vrf_test
 priv_vrf_test_SRCS = $(priv_net_test_SRCS)
 priv_vrf_test_LIBS = $(priv_test_LIBS)
+
+# Answers of the kernel.
+FUZZ += netlink
+netlink_FUZZ_SRCS = $(filter-out vmd/priv/priv.c,$(PRIV_SRCS)) \
+	lib/sandbox/landlock.c \
+	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS)
+netlink_FUZZ_LIBS = -lbsd $(PRIV_LIBS)

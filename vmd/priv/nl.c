@@ -168,31 +168,45 @@ done_of(const struct nlmsghdr *nh)
 	return code < 0 && code > -4096 ? -code : 0;
 }
 
+/* One message: NL_MORE if the answer goes on. */
+static enum nl_state
+parse_one(const struct nlmsghdr *nh, int *disturbed, nl_fn fn, void *arg)
+{
+	int e;
+
+	if (nh->nlmsg_flags & NLM_F_DUMP_INTR)
+		*disturbed = 1;
+	if (nh->nlmsg_type == NLMSG_ERROR || nh->nlmsg_type == NLMSG_DONE) {
+		e = nh->nlmsg_type == NLMSG_DONE ? done_of(nh) : error_of(nh);
+		errno = e;
+		return e == 0 ? NL_DONE : NL_ERROR;
+	}
+	if (nh->nlmsg_type < NLMSG_MIN_TYPE || fn == NULL)
+		return NL_MORE;
+	return fn(nh, arg) == -1 ? NL_ERROR : NL_MORE;
+}
+
+/* Not mnl_nlmsg_ok(): to that a length above INT_MAX is a small one. */
 enum nl_state
 nl_parse(const void *buf, size_t len, uint32_t want, int *disturbed, nl_fn fn,
     void *arg)
 {
-	const struct nlmsghdr *nh = buf;
-	int e, left = (int)len;
+	const struct nlmsghdr *nh;
+	enum nl_state st = NL_MORE;
+	size_t step;
 
-	for (; mnl_nlmsg_ok(nh, left); nh = mnl_nlmsg_next(nh, &left)) {
-		if (nh->nlmsg_seq != want)
-			continue;
-		if (nh->nlmsg_flags & NLM_F_DUMP_INTR)
-			*disturbed = 1;
-		if (nh->nlmsg_type == NLMSG_ERROR ||
-		    nh->nlmsg_type == NLMSG_DONE) {
-			e = nh->nlmsg_type == NLMSG_DONE ? done_of(nh) :
-							   error_of(nh);
-			errno = e;
-			return e == 0 ? NL_DONE : NL_ERROR;
-		}
-		if (nh->nlmsg_type < NLMSG_MIN_TYPE)
-			continue;
-		if (fn != NULL && fn(nh, arg) == -1)
-			return NL_ERROR;
+	while (st == NL_MORE && len >= sizeof(*nh)) {
+		nh = buf;
+		if (nh->nlmsg_len < sizeof(*nh) || nh->nlmsg_len > len)
+			break;
+		if (nh->nlmsg_seq == want)
+			st = parse_one(nh, disturbed, fn, arg);
+		if ((step = MNL_ALIGN((size_t)nh->nlmsg_len)) > len)
+			break;
+		buf = (const char *)buf + step;
+		len -= step;
 	}
-	return NL_MORE;
+	return st;
 }
 
 /* --- requests ------------------------------------------------------------ */

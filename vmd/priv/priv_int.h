@@ -161,6 +161,18 @@ int addr_route6(int index, const uint8_t *dst, uint32_t table);
  * 0: those of the host.  `addr' has 4 or 16 bytes, network order.
  */
 int addr_unused(int family, const void *addr, uint8_t bits, uint32_t table);
+/* An address, or a route that is connected or of an address. */
+struct addr_entry {
+	int family;
+	uint32_t index; /* of its link */
+	uint32_t table; /* of a route */
+	uint8_t bits;	/* not checked */
+	uint8_t addr[16], local[16];
+};
+/* 0, or -1 if the message is none about one. */
+int addr_parse(const struct nlmsghdr *nh, struct addr_entry *e);
+int route_parse(const struct nlmsghdr *nh, struct addr_entry *e);
+int rule_is_vrf(const struct nlmsghdr *nh);
 /* The rule l3mdev of the first VRF: is it there? 1, 0; -1 with errno. */
 int addr_has_vrf_rule(int family);
 int addr_vrf_rule(int family, int add);
