@@ -1,7 +1,7 @@
 /*
  * MACs of interfaces that have none in the configuration; in the parent.
- * The hash keeps a guest from choosing its name for a certain MAC cheaply,
- * and two daemons or machines on one network from having the same ones.
+ * Only 24 bits are left, so two may meet: a caller who sees that asks for the
+ * next one.
  */
 
 #include <string.h>
