@@ -64,7 +64,7 @@ class Guest:
     def lease(self, dev):
         """Have an address by DHCP, and renew it from then on."""
         out = "/tmp/%s.out" % dev
-        self.sh("%s >%s 2>&1 &" % (LEASE % (dev, dev), out))
+        self.sh("{ %s >%s 2>&1 & }" % (LEASE % (dev, dev), out))
         return self.heard(out, "DHCP bound")
 
     def heard(self, path, what, timeout=30):
