@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from vmdtest import SLOW
 
@@ -59,6 +60,19 @@ def host():
         "forwarding": sysctl("ipv4/ip_forward") +
         sysctl("ipv6/conf/all/forwarding"),
     }
+
+
+def same(want):
+    """It takes the kernel a moment to remove what a dead process had."""
+    end = time.monotonic() + 20 * SLOW
+    while True:
+        now = host()
+        wrong = [k for k in want if now[k] != want[k]]
+        if not wrong:
+            return
+        assert time.monotonic() < end, "\n".join(
+            "%s: %s\nwas %s" % (k, now[k], want[k]) for k in wrong)
+        time.sleep(0.1)
 
 
 def answer(query):
