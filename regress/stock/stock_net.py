@@ -13,7 +13,8 @@ import threading
 from vmdtest import SLOW, Daemon, wait_gone
 from stock_guest import INITRD, KERNEL, booted
 import stock_world as world
-from stock_world import HOST, HOST6, NAME, NAMED, WORLD, WORLD6, run
+from stock_world import HOST, HOST6, NAME, NAMED, WORLD, WORLD6
+from hostnet import host, run, same
 
 # "online" has all that it takes to be online.
 CONF = """
@@ -60,7 +61,7 @@ vm "db" {
 	local interface { locked lladdr }
 }
 """
-LEASE = "udhcpc -f -s /etc/udhcpc/default.script -p /tmp/%s.pid -i %s"
+LEASE = "udhcpc -f -O mtu -O ntpsrv -s /etc/udhcpc/default.script -p /tmp/%s.pid -i %s"
 MIB = 1 << 20
 
 
@@ -109,6 +110,11 @@ class Guest:
             dev, dev) + "{ %s >/tmp/%s 2>&1 & }" % (LEASE % (dev, dev), dev))
         return self.until("grep 'DHCP bound' /tmp/" + dev)
 
+    def address6(self, idx):
+        """Its IPv6 address, from when it may be used."""
+        return self.until("ip -6 addr show dev eth%d | grep -v tentative | "
+                          "grep 'scope global'" % idx)
+
     def give(self, dev, address):
         self.sh("ip addr add %s dev %s && ip link set %s up" % (
             address, dev, dev))
@@ -129,7 +135,7 @@ class Net:
         if self.vmd:
             return
         self.world = world.World().__enter__()
-        self.before = world.host()
+        self.before = host()
         path = vmd.dir + "/net"
         os.mkdir(path)
         self.vmd = Daemon(CONF % {"dns": WORLD, "kernel": KERNEL,
@@ -190,14 +196,13 @@ def online(vmd):
 
 
 def nat(vmd):
-    """the world is reached, knows the host only, and reaches a forwarded
-    port"""
+    """NAT: the world sees the host only, and reaches a forwarded port"""
     net.start(vmd)
     g = net.guest("web")
     g.lease(0)
     g.ping(WORLD)
+    g.address6(0)
     for address, seen in (WORLD, "::ffff:" + HOST), (WORLD6, HOST6):
-        g.until("ip -6 route | grep default")
         said = g.sh("nc %s 7000" % address)
         assert "you are " + seen in said, said
     for address in HOST, HOST6:
@@ -206,15 +211,12 @@ def nat(vmd):
 
 
 def inet6(vmd):
-    """IPv6: a guest makes its address from what it is told; the host takes
-    nothing from it"""
+    """IPv6: a guest makes its address from what it is told"""
     net.start(vmd)
     g = net.guest("web")
     g.sh("ip link set eth0 up")
     n = g.nic(0)
-    g.until("ip -6 addr show dev eth0 | grep -v tentative | grep "
-            "'scope global'")
-    assert n["address6"] in g.sh("ip -6 addr show dev eth0"), n
+    assert n["address6"] in g.address6(0), n
     assert re.search(r"default via fe80::1 ", g.sh("ip -6 route")), n
     g.ping(n["host_address6"])
     assert world.ping(n["address6"])
@@ -228,7 +230,7 @@ def advertised(vmd):
         g.sh("ip link set eth1 up")
     web.sh("ip link set eth0 up")
     local = web.nic(0)
-    before = world.host()
+    before = host()
     for idx, prefix in (0, "2001:db8:bad::/64"), (1, "2001:db8:bad:1::/64"):
         n = web.nic(idx)
         frame = world.advert(n["mac"], prefix)
@@ -240,7 +242,7 @@ def advertised(vmd):
             assert seen.wait(frame), n
     db.until("ip -6 addr show dev eth1 | grep 2001:db8:bad:1:")
     assert "2001:db8:bad" not in web.sh("ip -6 addr")
-    after = world.host()
+    after = host()
     assert before == after, (before, after)
     assert local["host_address6"] in after["addr"]
     # Forget it.
@@ -326,8 +328,7 @@ def rdomain(vmd):
 
 
 def user(vmd):
-    """user mode: an address, the world by way of the host, a forwarded
-    port"""
+    """user mode: address, the world by way of the host, a forwarded port"""
     net.start(vmd)
     g = net.guest("db")
     lease = g.lease(0)
@@ -429,7 +430,7 @@ def leaves_nothing(vmd):
         net.guest(name)
     net.stop("web", "db")
     assert net.vmd.stop() == 0
-    world.same(net.before)
+    same(net.before)
     net.close()
 
 

@@ -6,14 +6,12 @@ import ctypes
 import ipaddress
 import json
 import os
-import re
 import socket
 import struct
-import subprocess
 import threading
-import time
 
 from vmdtest import SLOW
+from hostnet import run
 
 HOST = "203.0.113.2"            # the host, as the world knows it
 WORLD = "203.0.113.1"
@@ -24,55 +22,6 @@ NAMED = "198.51.100.77"
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-def run(*command, status=(0,)):
-    """Run a command of the host; its output."""
-    p = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       timeout=60 * SLOW,
-                       env={**os.environ, "PATH": os.environ["PATH"] +
-                            ":/sbin:/usr/sbin"})
-    assert p.returncode in status, (command, p.returncode, p.stdout)
-    return p.stdout
-
-
-def lines(text):
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def sysctl(name):
-    with open("/proc/sys/net/" + name) as f:
-        return f.read().strip()
-
-
-def host():
-    """Everything of the host's network that a daemon could change."""
-    kept = [r for r in lines(run("ip", "-6", "route", "show", "table", "all"))
-            if "dev w0" not in r]       # its own addresses come and go
-    return {
-        "link": re.sub(r"\bqlen \d+", "", run("ip", "link")),
-        "addr": re.sub(r"(valid|preferred)_lft \w+", "", run("ip", "addr")),
-        "rule": run("ip", "rule") + run("ip", "-6", "rule"),
-        "route": run("ip", "route", "show", "table", "all"),
-        "route6": sorted(re.sub(r"expires \w+", "", r) for r in kept),
-        "nft": run("nft", "list", "ruleset"),
-        "forwarding": sysctl("ipv4/ip_forward") +
-        sysctl("ipv6/conf/all/forwarding"),
-    }
-
-
-def same(want):
-    """It takes the kernel a moment to remove what a dead process had."""
-    end = time.monotonic() + 20 * SLOW
-    while True:
-        now = host()
-        wrong = [k for k in want if now[k] != want[k]]
-        if not wrong:
-            return
-        assert time.monotonic() < end, "\n".join(
-            "%s: %s\nwas %s" % (k, now[k], want[k]) for k in wrong)
-        time.sleep(0.1)
 
 
 def answer(query):
@@ -117,6 +66,7 @@ class World:
             "/proc/%d/fd/%d" % (os.getpid(), self.inner))
         for dev, four, six in (("w0", HOST, HOST6), ("w1", WORLD, WORLD6)):
             with self.entered() if dev == "w1" else contextlib.nullcontext():
+                run("ip", "link", "set", dev, "addrgenmode", "none")
                 run("ip", "addr", "add", four + "/24", "dev", dev)
                 run("ip", "addr", "add", six + "/64", "dev", dev, "nodad")
                 run("ip", "link", "set", "lo", "up")
