@@ -34,7 +34,7 @@ enum dev_stat {
 struct dev_page {
 	struct virtio_page virtio;
 	uint64_t stats[DEVS_MAX]; /* enum dev_stat; one writer */
-	uint64_t state[4];	  /* the device's, for its replacement */
+	uint64_t state[4];	  /* the device's own, for its successor */
 };
 
 /*
