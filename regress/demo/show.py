@@ -46,7 +46,7 @@ with Daemon(CONF, dir=DIR) as vmd:
           DIR + "/demo.qcow2")
     say("vmd starts")
     print("$ vmd -f vm.conf")
-    vmd.log.expect("host: .*")
+    vmd.probed()
     print(vmd.log.text, end="")
     say("The guest starts, and boots on its console")
     vmctl(vmd, "start", "demo")
