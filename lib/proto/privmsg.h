@@ -11,7 +11,8 @@
  * reads one struct; 0, or -1 with errno as wire.h says.  A getter allocates
  * the strings; free them with the *_fini function.
  *
- *	PRIV_INIT	once, first, to each new priv: tag and prefixes
+ *	PRIV_INIT	first, to each new priv: tag and prefixes; again when
+ *			the prefixes change, which is for new interfaces
  *	PRIV_NIC, PRIV_SWITCH	all of one interface or switch, or nothing
  *	PRIV_SWEEP	after that: what has our tag and was not named goes
  *	PRIV_NIC_DEL, PRIV_SWITCH_DEL	undo

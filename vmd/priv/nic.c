@@ -80,6 +80,9 @@ check_addrs(const struct priv_nic *c)
 			    "nat, inet6 and forward need a local interface");
 		return 0;
 	}
+	/* One in use may be of a prefix that was there before. */
+	if (c->flags & PRIVF_ADOPT)
+		return 0;
 	if ((c->host4 & 1) != 0 || c->guest4 != c->host4 + 1 ||
 	    (c->host4 & priv.mask) != priv.prefix)
 		return priv_failx(VMERR_INVALID,
