@@ -4,12 +4,16 @@
  * that nothing is left of it.
  */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <bsd/unistd.h>
 #include <linux/if_tun.h>
@@ -142,6 +146,42 @@ name_stays(void **state)
 	assert_has(sh("ip -br link"), "tap1");
 	close(fd);
 	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap1"), VMERR_OK);
+	end_as_before();
+}
+
+/* As nobody: one more queue of a tap.  0, or errno. */
+static int
+nobody_attaches(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+		    IFF_MULTI_QUEUE };
+	int fd, status;
+	pid_t pid;
+
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	assert_true(fd != -1);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if ((pid = fork()) == 0) {
+		if (setgroups(0, NULL) == -1 || setgid(65534) == -1 ||
+		    setuid(65534) == -1)
+			_exit(255);
+		_exit(ioctl(fd, TUNSETIFF, &ifr) == -1 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fd);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Who may open /dev/net/tun, and that is everybody, has no share in it. */
+static void
+no_queue_for_others(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_UP);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(nobody_attaches("tap0"), EPERM);
 	end_as_before();
 }
 
@@ -647,6 +687,7 @@ main(int argc, char *argv[])
 		T(without_inet6),
 		T(names),
 		T(name_stays),
+		T(no_queue_for_others),
 		T(taken4),
 		T(taken6),
 		T(taken_by_another),

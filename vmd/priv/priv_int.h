@@ -110,7 +110,8 @@ struct link {
 	uint32_t master; /* index, 0: none */
 	uint32_t group;
 	uint32_t table; /* of a VRF */
-	int persist;	/* of a tap */
+	int persist;	/* of a tap, as the next: */
+	uint32_t queues, owner;
 	uint8_t mac[6];
 	char name[IFNAMSIZ];
 	char kind[16]; /* "bridge", "tun", "vrf", "" ... */
