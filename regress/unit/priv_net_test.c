@@ -303,10 +303,10 @@ forwarding(void **state)
 {
 	struct priv_nic n = rig_local(1, PRIVF_NAT | PRIVF_INET6);
 
+	rig_begin();
 	sh("ip link add world type bridge; ip link set world up;"
 	   "echo 0 >/proc/sys/net/ipv4/conf/all/accept_redirects;"
 	   "echo 1 >/proc/sys/net/ipv4/conf/world/forwarding");
-	rig_begin();
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	/* A host that learns its routes goes on doing so. */
 	assert_int_equal(rig_sysctl("ipv6/conf/world/accept_ra"), 2);
@@ -579,6 +579,52 @@ adopted(void **state)
 	end_as_before();
 }
 
+/* One in use stays, also when not all of it can be had any more. */
+static void
+adopted_in_part(void **state)
+{
+	struct priv_nic n = rig_local(1, 0), m = rig_local(2, 0);
+	char tap0[] = "tap0", tap1[] = "tap1", bridge[] = "bridge7";
+	int fd[2];
+
+	n.flags = PRIVF_UP;
+	n.bridge = bridge;
+	rig_begin();
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig_switch("bridge8", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd[0] = dup(rig.fds[0]);
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	fd[1] = dup(rig.fds[0]);
+	rig_kill();
+	rig_close_taps();
+	sh("ip link del bridge7; ip link add world type bridge;"
+	   "ip link set world up; ip addr add 100.64.2.99/24 dev world");
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, 0), VMERR_OK);
+	n.ifname = tap0;
+	n.flags |= PRIVF_ADOPT;
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_string_equal(rig.r.text, "bridge7: No such device");
+	/* Who came later has to give way. */
+	m.ifname = tap1;
+	m.flags |= PRIVF_ADOPT;
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_int_equal(rig_switch("bridge8",
+			     PRIVF_UP | PRIVF_ADOPT | PRIVF_RDOMAIN, 253),
+	    VMERR_INVALID);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_has(sh("ip -br link"), "tap0");
+	assert_has(sh("ip -br link"), "tap1");
+	assert_has(sh("ip -br link"), "bridge8");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_hasnt(sh("ip -br link"), "tap0");
+	close(fd[0]);
+	close(fd[1]);
+	sh("ip link del world");
+	end_as_before();
+}
+
 static void
 swept(void **state)
 {
@@ -701,6 +747,7 @@ main(int argc, char *argv[])
 		T(no_switch),
 		T(hostile_holder),
 		T(adopted),
+		T(adopted_in_part),
 		T(swept),
 		T(hung_up),
 		T(checked),

@@ -248,8 +248,9 @@ struct priv {
 extern struct priv priv;
 
 /*
- * nic.c: all of it or nothing.  Takes the strings of `conf'.  `fds' are the
- * caller's, then; *l as the tap is.  0 or -1: priv_why().
+ * nic.c: all of it or nothing, but one in use stays known.  Takes the
+ * strings of `conf'.  `fds' are the caller's, then; *l as the tap is.  0 or
+ * -1: priv_why().
  */
 int nic_add(struct priv_nic *conf, int *fds, struct link *l);
 int nic_del(const char *name);
