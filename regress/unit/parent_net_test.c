@@ -738,6 +738,32 @@ member(void **state)
 	expect(2, IMSG_PRIV_SWITCH_DEL, "bridge0");
 }
 
+/* Reloads that are quicker than priv. */
+static void
+overtaken(void **state)
+{
+	struct conf_switch *sw = give_switch("lan", "bridge0", 0);
+
+	priv_mood = PRIV_MUTE;
+	priv_mood_for = IMSG_PRIV_SWITCH;
+	nseen = 0;
+	net_configure(&parent);
+	sw->flags &= ~(uint32_t)SWITCHF_UP;
+	net_configure(&parent);
+	until(&nseen, 1);
+	priv_answers_late();
+	/* The check, then the second order. */
+	until(&nseen, 3);
+	expect(2, IMSG_PRIV_SWITCH, "bridge0");
+	take_switch(sw);
+	net_configure(&parent);
+	assert_non_null(switch_find(&parent, "bridge0"));
+	priv_answers_late();
+	until_ordered();
+	assert_null(switch_find(&parent, "bridge0"));
+	expect(nseen - 1, IMSG_PRIV_SWITCH_DEL, "bridge0");
+}
+
 static void
 no_switch(void **state)
 {
@@ -875,6 +901,7 @@ main(void)
 		T(other_prefix),
 		T(reconciled),
 		T(member),
+		T(overtaken),
 		T(no_switch),
 		T(failed_switch),
 		T(shutdown_waits),

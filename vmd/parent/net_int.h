@@ -72,6 +72,7 @@ struct netswitch {
 	int wanted; /* the configuration has it */
 	int ours;   /* made by priv */
 	enum netswitch_state state;
+	unsigned int orders; /* that are not answered yet */
 	char *why; /* it failed */
 };
 TAILQ_HEAD(netswitches, netswitch);
