@@ -474,7 +474,7 @@ told_again(void **state)
 	assert_int_equal(v->state, VMS_RUNNING);
 	/* What it said of forwarding, the next one hears. */
 	n = nseen;
-	assert_string_equal(state_file("forwarding"), "1\n");
+	assert_memory_equal(state_file("forwarding"), "1 ", 2);
 	parent.children[CHILD_PRIV].since = 0;
 	kill(priv.pid, SIGKILL);
 	until_restarted(&priv, 3);
@@ -482,6 +482,35 @@ told_again(void **state)
 	assert_int_equal(seen[n].init.forwarding, PRIVFWD_4);
 	ends("web1", VMEXIT_POWEROFF);
 	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap1");
+}
+
+static uint32_t
+forwarding_after(const char *text)
+{
+	int fd = openat(parent.state.fd, "forwarding",
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	net_fini(&parent);
+	assert_int_equal(net_setup(&parent), 0);
+	return parent.net->forwarding;
+}
+
+/* What was turned on before this host was booted is over. */
+static void
+booted(void **state)
+{
+	char now[64];
+
+	until_ordered();
+	net_forwarding(&parent, PRIVFWD_ALL);
+	snprintf(now, sizeof(now), "%s", state_file("forwarding"));
+	assert_int_equal(forwarding_after(now), PRIVFWD_ALL);
+	now[3] = now[3] == '0' ? '1' : '0';
+	assert_int_equal(forwarding_after(now), 0);
+	assert_int_equal(forwarding_after("3\n"), 0);
+	assert_int_equal(forwarding_after("4 x\n"), 0);
 }
 
 /* --- MACs and ports -------------------------------------------------------- */
@@ -894,6 +923,7 @@ main(void)
 		T(twice),
 		T(same_name),
 		T(told_again),
+		T(booted),
 		T(clash),
 		T(given_twice),
 		T(ports),
