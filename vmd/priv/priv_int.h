@@ -197,6 +197,8 @@ int sysctl_get(const char *path);
 int sysctl_set(const char *path, int value);
 /* Turn forwarding on or, if it was off before, off: PRIVFWD_* wanted. */
 int sysctl_forward(uint32_t want);
+/* Would this host not forward without us, by PRIVFWD_4 or 6? */
+int sysctl_is_ours(uint32_t bit);
 /* What is on because of us; and what an earlier priv left on. */
 uint32_t sysctl_forwarding(void);
 void sysctl_inherit(uint32_t forwarding);
