@@ -112,10 +112,12 @@ demo: setup
 	@regress/demo/demo
 
 bench: setup
-	@$(MAKE) --no-print-directory -j$(JOBS) all guest-payloads
+	@$(MAKE) --no-print-directory -j$(JOBS) all guest-payloads \
+		$(B)/regress/vmrun $(B)/regress/netblast
 	@regress/bench/bench
 	@regress/bench/memory
 	@regress/bench/disk
+	@regress/bench/net
 
 lint: $(B)/gen/filters.c
 	@regress/lint/lint

@@ -38,6 +38,8 @@ ok 'passed 49' "frames both ways in all modes, four pairs"
 ok 'ends "poweroff: powered off"' "poweroff"
 guest net -n t0,local,locked,pairs=2
 ok 'passed 47' "the same on a locked interface"
+guest net -n t0,local,pairs=2,noring -r "replace me"
+ok 'passed 47' "and without io_uring"
 guest net -n t0,local,pairs=2 -a hostile
 ok 'passed 22' "hostile rings and headers"
 exec 3>&-

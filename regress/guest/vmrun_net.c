@@ -3,7 +3,9 @@
  * channel to the vm process, as vmm does it.
  */
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -15,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
 
 #include "lib/proto/devmsg.h"
 #include "lib/proto/vminfo.h"
@@ -30,6 +34,7 @@ static const struct msg_hdr no_request = { 0, 0 };
 static struct nic {
 	struct net_conf conf;
 	int taps[NET_MAX_PAIRS];
+	int noring; /* as on a kernel without io_uring */
 	struct peer *peer;
 	pid_t pid;
 	int pidfd;
@@ -111,7 +116,9 @@ net_add(struct vm_spec *s, char *what)
 	snprintf(n->conf.ifname, sizeof(n->conf.ifname), "%s",
 	    strsep(&what, ","));
 	while ((o = strsep(&what, ",")) != NULL)
-		if (option(&n->conf, o) == -1)
+		if (strcmp(o, "noring") == 0)
+			n->noring = 1;
+		else if (option(&n->conf, o) == -1)
 			return -1;
 	if (tap_open(n) == -1)
 		return -1;
@@ -205,6 +212,24 @@ send_vm(struct nic *n, int fd, uint32_t flags)
 	return peer_send(net.vm, IMSG_VMDOP_DEVICE, no_request, b, &fd, 1);
 }
 
+/* In the child: as on a kernel without io_uring. */
+static int
+forbid_ring(void *arg)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog p = { sizeof(f) / sizeof(f[0]), f };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
+}
+
 static int
 launch(struct nic *n, uint32_t flags)
 {
@@ -218,6 +243,8 @@ launch(struct nic *n, uint32_t flags)
 	struct spawn s = { .argv = argv, .keep_stdio = 1, .nfds = 1 };
 	int up[2], vm[2];
 
+	if (n->noring)
+		s.child = forbid_ring;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, up) == -1 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, vm) == -1 ||
 	    (s.exe = open(net.exe, O_PATH | O_CLOEXEC)) == -1)

@@ -9,7 +9,7 @@
  * a process for each.
  */
 
-/* "TAP[,local][,locked][,inet6][,pairs=N][,mtu=N]": 0, or -1 with errno. */
+/* "TAP[,local][,locked][,inet6][,pairs=N][,mtu=N][,noring]": 0, or -1 with errno. */
 int net_add(struct vm_spec *s, char *what);
 /* Start all, for the vm process behind `vm'.  0 or -1 with errno. */
 int

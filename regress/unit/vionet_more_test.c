@@ -413,6 +413,37 @@ replaced(void **state)
 	drop(o);
 }
 
+/* A queue whose frame waits for buffers holds up the others, not for ever. */
+static void
+held_up(void **state)
+{
+	static uint8_t p[NET_BUF];
+	struct one *o = make(&two);
+	struct fake *f = &o->f;
+	struct dev *d = &f->d;
+	size_t n = frame(p, 20000, 5);
+	unsigned int i;
+
+	up(o, ALL | MRG);
+	assert_int_equal(command(o, 4, 4, 0, 2), 0);
+	buffer(o, 0, BUF(3), 2048);
+	buffer(o, 2, BUF(1), 2048);
+	fake_in(f, 1, p, n);
+	assert_int_equal(fake_run(f), 0);
+	fake_in(f, 0, p, NET_HDR + 60);
+	assert_int_equal(fake_run(f), 0);
+	assert_int_equal(back(o, 0), -1);
+	for (i = 1; i < 10; i++)
+		buffer(o, 2, BUF(1) + i * 2048ULL, 2048);
+	/* Nobody kicks the other one. */
+	assert_int_equal(d->ops->queue(d, &d->queues[2]), 0);
+	vq_publish(&d->queues[0].vq);
+	vq_publish(&d->queues[2].vq);
+	assert_int_equal(back(o, 2), 2048);
+	assert_int_equal(back(o, 0), NET_HDR + 60);
+	drop(o);
+}
+
 /* What came for the driver before is not for the next one. */
 static void
 drained(void **state)
@@ -447,6 +478,7 @@ main(void)
 		cmocka_unit_test(lease),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(replaced),
+		cmocka_unit_test(held_up),
 		cmocka_unit_test(drained),
 	};
 

@@ -454,6 +454,17 @@ bad_records(void **state)
 	assert_int_equal(vq_next(&q, &c), 1);
 	assert_int_equal(c.head, 2);
 	assert_int_equal(vq_next(&q, &c), 0);
+	/* Given back, the older one first, they come again in their order. */
+	assert_int_equal(vq_untake(&q, 1), 0);
+	assert_int_equal(vq_untake(&q, 1), -1);
+	assert_int_equal(vq_waits(&q), 1);
+	assert_int_equal(vq_untake(&q, 2), 0);
+	assert_int_equal(vq_next(&q, &c), 1);
+	assert_int_equal(c.head, 1);
+	assert_int_equal(vq_next(&q, &c), 1);
+	assert_int_equal(c.head, 2);
+	assert_int_equal(vq_inflight_count(&q), 2);
+	assert_int_equal(vq_next(&q, &c), 0);
 	assert_int_equal(vq_publish(&q), 1);
 	vq_inflight_clear(r, SIZE);
 	assert_int_equal(vq_init(&q, &conf), 0);

@@ -39,8 +39,9 @@ void
 net_set_active(struct net *n, unsigned int pairs)
 {
 	n->active = pairs;
-	net_rx_fewer(n);
 	n->d->page->state[NET_STATE_PAIRS] = pairs;
+	if (n->d->active)
+		net_rx_pairs(n);
 }
 
 void
@@ -179,6 +180,8 @@ vionet_activate(struct dev *d)
 	net_rx_forget(n);
 	if (!d->resumed)
 		drain(n);
+	else if (n->lease.until == 0)
+		n->lease.until = d->page->stats[DEVS_LEASE];
 	net_set_active(n,
 	    d->resumed && pairs >= 1 && pairs <= n->npairs ?
 		(unsigned int)pairs :

@@ -121,8 +121,8 @@ int net_tx(struct net *n, struct dev_vq *q);
 
 /* vionet_rx.c: as dev_ops.queue(). */
 int net_rx(struct net *n, struct dev_vq *q);
-/* The frame that waits, if any, may wait for a queue that is not active. */
-void net_rx_fewer(struct net *n);
+/* Other queues are active now. */
+void net_rx_pairs(struct net *n);
 /* The driver that all was meant for is gone. */
 void net_rx_forget(struct net *n);
 /* Is there a frame for queue `q'? */

@@ -73,7 +73,7 @@ obey(struct net *n, const struct command *c, size_t len)
 int
 net_ctrl(struct net *n, struct dev_vq *q)
 {
-	struct vq_chain c = { .iov = n->iov, .max = NET_SEGS };
+	struct vq_chain c = { .iov = n->segs, .max = NET_SEGS };
 	struct command cmd = { 0 };
 	uint8_t ack;
 	size_t len;

@@ -386,11 +386,22 @@ next(struct net *n, struct dev_vq *q)
 	return read_one(n, p);
 }
 
+/* They may have slept on frames of theirs. */
+static void
+wake_all(struct net *n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n->active; i++)
+		if (net_rx_waits(n, &n->d->queues[2 * i]))
+			dev_work(n->d, &n->d->queues[2 * i]);
+}
+
 int
 net_rx(struct net *n, struct dev_vq *q)
 {
 	unsigned int i;
-	int rc = 1;
+	int rc = 1, was_stuck = n->stuck;
 
 	if (q->n / 2 >= n->active || (n->stuck && n->window.q != q))
 		return 0;
@@ -401,16 +412,19 @@ net_rx(struct net *n, struct dev_vq *q)
 		rc = next(n, q);
 	if (!n->stuck)
 		window_end(&n->window);
+	if (was_stuck && !n->stuck && rc != -1)
+		wake_all(n);
 	return rc == -1 ? -1 : 0;
 }
 
 void
-net_rx_fewer(struct net *n)
+net_rx_pairs(struct net *n)
 {
-	if (!n->stuck || n->window.q->n / 2 < n->active)
-		return;
-	window_end(&n->window);
-	n->stuck = 0;
+	if (n->stuck && n->window.q->n / 2 >= n->active) {
+		window_end(&n->window);
+		n->stuck = 0;
+	}
+	wake_all(n);
 }
 
 void
