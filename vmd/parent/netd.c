@@ -100,6 +100,33 @@ net_forwarding(struct parent *p, uint32_t forwarding)
 		log_warn(FORWARDING_FILE " not saved");
 }
 
+static int
+is_off(const char *path)
+{
+	char c = '1';
+	int fd;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+		if (read(fd, &c, 1) != 1)
+			c = '1';
+		close(fd);
+	}
+	return c == '0';
+}
+
+void
+net_forwarding_before(struct parent *p, uint32_t want)
+{
+	uint32_t now = p->net->forwarding;
+
+	if (want & PRIVFWD_4 && is_off("/proc/sys/net/ipv4/ip_forward"))
+		now |= PRIVFWD_4;
+	if (want & PRIVFWD_6 &&
+	    is_off("/proc/sys/net/ipv6/conf/all/forwarding"))
+		now |= PRIVFWD_6;
+	net_forwarding(p, now);
+}
+
 /* "" if it has none. */
 static char *
 machine_id(void)
