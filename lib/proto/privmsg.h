@@ -19,7 +19,8 @@
  *	PRIV_CHECK	what of this host may keep a guest offline
  *
  * A priv that starts while guests run is told of their interfaces and of
- * the switches with PRIVF_ADOPT.  Each is answered by one PRIV_RESULT.
+ * the switches with PRIVF_ADOPT.  What of them cannot be had any more is an
+ * error, but they stay.  Each is answered by one PRIV_RESULT.
  *
  * priv turns forwarding on for the whole host while an interface with NAT or
  * forwards is there.  That this is its work is told in each answer; whoever

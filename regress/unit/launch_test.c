@@ -292,7 +292,7 @@ test_own_ids(void **state)
 	two = guest_id(12, NULL);
 	assert_true(one >= 1000 && two >= 1000);
 	assert_int_not_equal(one, two);
-	assert_int_equal((one - two) % SB_SLOT_IDS, 0);
+	assert_int_equal(((int64_t)one - two) % SB_SLOT_IDS, 0);
 	/* The first one's is free again; another daemon may have it now. */
 	stop(1);
 	start("three", 3, 13);
@@ -314,7 +314,7 @@ test_killed(void **state)
 	expect(ENDED, 0, VMERR_OK, VMEXIT_SIGNAL,
 	    "killed by signal 9 (Killed)");
 	start("one", 1, 12);
-	assert_int_equal((guest_id(12, NULL) - id) % SB_SLOT_IDS, 0);
+	assert_int_equal(((int64_t)guest_id(12, NULL) - id) % SB_SLOT_IDS, 0);
 	stop(1);
 }
 

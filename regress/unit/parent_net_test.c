@@ -474,7 +474,7 @@ told_again(void **state)
 	assert_int_equal(v->state, VMS_RUNNING);
 	/* What it said of forwarding, the next one hears. */
 	n = nseen;
-	assert_string_equal(state_file("forwarding"), "1\n");
+	assert_memory_equal(state_file("forwarding"), "1 ", 2);
 	parent.children[CHILD_PRIV].since = 0;
 	kill(priv.pid, SIGKILL);
 	until_restarted(&priv, 3);
@@ -482,6 +482,35 @@ told_again(void **state)
 	assert_int_equal(seen[n].init.forwarding, PRIVFWD_4);
 	ends("web1", VMEXIT_POWEROFF);
 	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap1");
+}
+
+static uint32_t
+forwarding_after(const char *text)
+{
+	int fd = openat(parent.state.fd, "forwarding",
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	net_fini(&parent);
+	assert_int_equal(net_setup(&parent), 0);
+	return parent.net->forwarding;
+}
+
+/* What was turned on before this host was booted is over. */
+static void
+booted(void **state)
+{
+	char now[64];
+
+	until_ordered();
+	net_forwarding(&parent, PRIVFWD_ALL);
+	snprintf(now, sizeof(now), "%s", state_file("forwarding"));
+	assert_int_equal(forwarding_after(now), PRIVFWD_ALL);
+	now[3] = now[3] == '0' ? '1' : '0';
+	assert_int_equal(forwarding_after(now), 0);
+	assert_int_equal(forwarding_after("3\n"), 0);
+	assert_int_equal(forwarding_after("4 x\n"), 0);
 }
 
 /* --- MACs and ports -------------------------------------------------------- */
@@ -738,6 +767,32 @@ member(void **state)
 	expect(2, IMSG_PRIV_SWITCH_DEL, "bridge0");
 }
 
+/* Reloads that are quicker than priv. */
+static void
+overtaken(void **state)
+{
+	struct conf_switch *sw = give_switch("lan", "bridge0", 0);
+
+	priv_mood = PRIV_MUTE;
+	priv_mood_for = IMSG_PRIV_SWITCH;
+	nseen = 0;
+	net_configure(&parent);
+	sw->flags &= ~(uint32_t)SWITCHF_UP;
+	net_configure(&parent);
+	until(&nseen, 1);
+	priv_answers_late();
+	/* The check, then the second order. */
+	until(&nseen, 3);
+	expect(2, IMSG_PRIV_SWITCH, "bridge0");
+	take_switch(sw);
+	net_configure(&parent);
+	assert_non_null(switch_find(&parent, "bridge0"));
+	priv_answers_late();
+	until_ordered();
+	assert_null(switch_find(&parent, "bridge0"));
+	expect(nseen - 1, IMSG_PRIV_SWITCH_DEL, "bridge0");
+}
+
 static void
 no_switch(void **state)
 {
@@ -868,6 +923,7 @@ main(void)
 		T(twice),
 		T(same_name),
 		T(told_again),
+		T(booted),
 		T(clash),
 		T(given_twice),
 		T(ports),
@@ -875,6 +931,7 @@ main(void)
 		T(other_prefix),
 		T(reconciled),
 		T(member),
+		T(overtaken),
 		T(no_switch),
 		T(failed_switch),
 		T(shutdown_waits),

@@ -4,12 +4,16 @@
  * that nothing is left of it.
  */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <bsd/unistd.h>
 #include <linux/if_tun.h>
@@ -145,6 +149,42 @@ name_stays(void **state)
 	end_as_before();
 }
 
+/* As nobody: one more queue of a tap.  0, or errno. */
+static int
+nobody_attaches(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+		    IFF_MULTI_QUEUE };
+	int fd, status;
+	pid_t pid;
+
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	assert_true(fd != -1);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if ((pid = fork()) == 0) {
+		if (setgroups(0, NULL) == -1 || setgid(65534) == -1 ||
+		    setuid(65534) == -1)
+			_exit(255);
+		_exit(ioctl(fd, TUNSETIFF, &ifr) == -1 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fd);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Who may open /dev/net/tun, and that is everybody, has no share in it. */
+static void
+no_queue_for_others(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_UP);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(nobody_attaches("tap0"), EPERM);
+	end_as_before();
+}
+
 /* --- addresses of the host ----------------------------------------------- */
 
 static void
@@ -263,10 +303,10 @@ forwarding(void **state)
 {
 	struct priv_nic n = rig_local(1, PRIVF_NAT | PRIVF_INET6);
 
+	rig_begin();
 	sh("ip link add world type bridge; ip link set world up;"
 	   "echo 0 >/proc/sys/net/ipv4/conf/all/accept_redirects;"
 	   "echo 1 >/proc/sys/net/ipv4/conf/world/forwarding");
-	rig_begin();
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	/* A host that learns its routes goes on doing so. */
 	assert_int_equal(rig_sysctl("ipv6/conf/world/accept_ra"), 2);
@@ -539,6 +579,52 @@ adopted(void **state)
 	end_as_before();
 }
 
+/* One in use stays, also when not all of it can be had any more. */
+static void
+adopted_in_part(void **state)
+{
+	struct priv_nic n = rig_local(1, 0), m = rig_local(2, 0);
+	char tap0[] = "tap0", tap1[] = "tap1", bridge[] = "bridge7";
+	int fd[2];
+
+	n.flags = PRIVF_UP;
+	n.bridge = bridge;
+	rig_begin();
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig_switch("bridge8", PRIVF_UP, 0), VMERR_OK);
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd[0] = dup(rig.fds[0]);
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	fd[1] = dup(rig.fds[0]);
+	rig_kill();
+	rig_close_taps();
+	sh("ip link del bridge7; ip link add world type bridge;"
+	   "ip link set world up; ip addr add 100.64.2.99/24 dev world");
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, 0), VMERR_OK);
+	n.ifname = tap0;
+	n.flags |= PRIVF_ADOPT;
+	assert_int_equal(rig_nic(&n), VMERR_FAILED);
+	assert_string_equal(rig.r.text, "bridge7: No such device");
+	/* Who came later has to give way. */
+	m.ifname = tap1;
+	m.flags |= PRIVF_ADOPT;
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_int_equal(rig_switch("bridge8",
+			     PRIVF_UP | PRIVF_ADOPT | PRIVF_RDOMAIN, 253),
+	    VMERR_INVALID);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_has(sh("ip -br link"), "tap0");
+	assert_has(sh("ip -br link"), "tap1");
+	assert_has(sh("ip -br link"), "bridge8");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_hasnt(sh("ip -br link"), "tap0");
+	close(fd[0]);
+	close(fd[1]);
+	sh("ip link del world");
+	end_as_before();
+}
+
 static void
 swept(void **state)
 {
@@ -647,6 +733,7 @@ main(int argc, char *argv[])
 		T(without_inet6),
 		T(names),
 		T(name_stays),
+		T(no_queue_for_others),
 		T(taken4),
 		T(taken6),
 		T(taken_by_another),
@@ -660,6 +747,7 @@ main(int argc, char *argv[])
 		T(no_switch),
 		T(hostile_holder),
 		T(adopted),
+		T(adopted_in_part),
 		T(swept),
 		T(hung_up),
 		T(checked),

@@ -82,6 +82,7 @@ static const struct call calls[] = {
 	    NULL },
 	{ "priv", SYS_socket, AF_INET, SOCK_DGRAM, 0, DENIED, "41" },
 	{ "priv", SYS_ioctl, -1, 0x400454ca, 0, EBADF, NULL },
+	{ "priv", SYS_ioctl, -1, 0x400454cc, 0, EBADF, NULL },
 	{ "priv", SYS_ioctl, -1, 0x400454cb, 0, DENIED,
 	    "16 (ioctl), request 0x400454cb" },
 	{ "priv", SYS_mount, 0, PATH, 0, DENIED, "system call 165" },

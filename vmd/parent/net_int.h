@@ -75,7 +75,8 @@ struct netswitch {
 	int wanted; /* the configuration has it */
 	int ours;   /* made by priv */
 	enum netswitch_state state;
-	char *why; /* it failed */
+	unsigned int orders; /* that are not answered yet */
+	char *why;	     /* it failed */
 };
 TAILQ_HEAD(netswitches, netswitch);
 
@@ -175,6 +176,7 @@ struct net {
 	struct netswitches switches;
 	struct macs *macs;
 	char *machine; /* id of the host, or "" */
+	char *boot;    /* and of its last start */
 	uint8_t prefix6[16];
 	struct priv_init told; /* tag NULL */
 	char *hosts;	       /* as the file is, or NULL */

@@ -25,6 +25,8 @@
 
 #define PREFIX6_FILE	"prefix6"
 #define FORWARDING_FILE "forwarding"
+#define MACHINE_ID	"/etc/machine-id"
+#define BOOT_ID		"/proc/sys/kernel/random/boot_id"
 
 /* --- what is kept --------------------------------------------------------- */
 
@@ -74,7 +76,7 @@ write_forwarding(FILE *f, void *arg)
 {
 	const struct net *n = arg;
 
-	fprintf(f, "%u\n", n->forwarding);
+	fprintf(f, "%u %s\n", n->forwarding, n->boot);
 	return 0;
 }
 
@@ -83,9 +85,13 @@ parse_forwarding(void *arg, char *line)
 {
 	struct net *n = arg;
 
-	if (strlen(line) != 1 || line[0] < '0' || line[0] > '0' + PRIVFWD_ALL)
+	if (line[0] < '0' || line[0] > '0' + PRIVFWD_ALL ||
+	    (line[1] != '\0' && line[1] != ' '))
 		return "no number";
-	n->forwarding = (uint32_t)(line[0] - '0');
+	/* Since this host was booted it is not our work any more. */
+	if (n->boot[0] != '\0' && line[1] == ' ' &&
+	    strcmp(line + 2, n->boot) == 0)
+		n->forwarding = (uint32_t)(line[0] - '0');
 	return NULL;
 }
 
@@ -100,18 +106,32 @@ net_forwarding(struct parent *p, uint32_t forwarding)
 		log_warn(FORWARDING_FILE " not saved");
 }
 
+/* The first line of a file, "" if it has none. */
+static char *
+first_line(const char *path)
+{
+	char buf[64];
+	ssize_t n = -1;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd != -1) {
+		n = read(fd, buf, sizeof(buf) - 1);
+		close(fd);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return strdup(buf);
+}
+
 static int
 is_off(const char *path)
 {
-	char c = '1';
-	int fd;
+	char *s = first_line(path);
+	int off = s != NULL && strcmp(s, "0") == 0;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
-		if (read(fd, &c, 1) != 1)
-			c = '1';
-		close(fd);
-	}
-	return c == '0';
+	free(s);
+	return off;
 }
 
 void
@@ -127,24 +147,6 @@ net_forwarding_before(struct parent *p, uint32_t want)
 	net_forwarding(p, now);
 }
 
-/* "" if it has none. */
-static char *
-machine_id(void)
-{
-	char buf[64];
-	ssize_t n = -1;
-	int fd;
-
-	fd = open("/etc/machine-id", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd != -1) {
-		n = read(fd, buf, sizeof(buf) - 1);
-		close(fd);
-	}
-	buf[n > 0 ? n : 0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	return strdup(buf);
-}
-
 int
 net_setup(struct parent *p)
 {
@@ -156,7 +158,8 @@ net_setup(struct parent *p)
 	}
 	TAILQ_INIT(&n->orders);
 	TAILQ_INIT(&n->switches);
-	if ((n->machine = machine_id()) != NULL &&
+	if ((n->machine = first_line(MACHINE_ID)) != NULL &&
+	    (n->boot = first_line(BOOT_ID)) != NULL &&
 	    (n->macs = macs_load(p->state.fd)) != NULL &&
 	    prefix6_setup(p) == 0 &&
 	    statefile_read(p->state.fd, FORWARDING_FILE, parse_forwarding, n) !=
@@ -181,6 +184,7 @@ net_fini(struct parent *p)
 	priv_init_fini(&n->told);
 	free(n->notes);
 	free(n->machine);
+	free(n->boot);
 	free(n->hosts);
 	free(n);
 	p->net = NULL;

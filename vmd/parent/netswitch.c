@@ -77,13 +77,17 @@ answered(void *arg, const struct priv_result *r, int *fds, size_t nfds)
 {
 	struct netswitch *s = arg;
 
+	if (r->err == VMERR_OK)
+		s->ours = r->created != 0;
+	/* Of several orders the last one says how it is. */
+	if (--s->orders > 0)
+		return;
 	if (r->err == VMERR_GONE) {
 		s->state = NETSW_NEW; /* the next priv is told */
 	} else if (r->err != VMERR_OK) {
 		failed(s, r->text);
 	} else {
 		s->state = NETSW_READY;
-		s->ours = r->created != 0;
 		free(s->why);
 		s->why = NULL;
 	}
@@ -114,10 +118,12 @@ ask(struct netswitch *s, uint32_t flags)
 {
 	struct ibuf *b = body_of(s, flags);
 
-	s->state = NETSW_ASKED;
 	if (b != NULL &&
-	    order_new(s->parent, IMSG_PRIV_SWITCH, b, 0, answered, s) != NULL)
+	    order_new(s->parent, IMSG_PRIV_SWITCH, b, 0, answered, s) != NULL) {
+		s->state = NETSW_ASKED;
+		s->orders++;
 		return;
+	}
 	if (errno == EPIPE)
 		s->state = NETSW_NEW;
 	else
@@ -188,7 +194,7 @@ switches_tidy(struct parent *p)
 	struct ibuf *b;
 
 	TAILQ_FOREACH_SAFE(s, &p->net->switches, entry, next) {
-		if (s->wanted || s->state == NETSW_ASKED ||
+		if (s->wanted || s->orders > 0 ||
 		    net_bridge_used(p, s->ifname))
 			continue;
 		/* A priv that is not there sweeps when it is back. */

@@ -22,15 +22,19 @@ static void
 parse_info(const struct nlattr *info, struct link *l)
 {
 	const struct nlattr *tb[IFLA_INFO_DATA + 1];
-	const struct nlattr *data[IFLA_TUN_PERSIST + 1];
+	const struct nlattr *data[IFLA_TUN_NUM_DISABLED_QUEUES + 1];
 
 	nl_nested(info, tb, IFLA_INFO_DATA);
 	nl_str(tb[IFLA_INFO_KIND], l->kind, sizeof(l->kind));
-	nl_nested(tb[IFLA_INFO_DATA], data, IFLA_TUN_PERSIST);
-	if (strcmp(l->kind, "vrf") == 0)
+	nl_nested(tb[IFLA_INFO_DATA], data, IFLA_TUN_NUM_DISABLED_QUEUES);
+	if (strcmp(l->kind, "vrf") == 0) {
 		l->table = nl_u32(data[IFLA_VRF_TABLE], 0);
-	else if (strcmp(l->kind, "tun") == 0)
+	} else if (strcmp(l->kind, "tun") == 0) {
 		l->persist = nl_u8(data[IFLA_TUN_PERSIST], 0);
+		l->owner = nl_u32(data[IFLA_TUN_OWNER], UINT32_MAX);
+		l->queues = nl_u32(data[IFLA_TUN_NUM_QUEUES], 0) +
+		    nl_u32(data[IFLA_TUN_NUM_DISABLED_QUEUES], 0);
+	}
 }
 
 int

@@ -78,6 +78,12 @@ put_name(FILE *f, const struct nic *n)
 	fprintf(f, "\"%s\"", n->name);
 }
 
+static int
+is_routed6(const struct nic *n)
+{
+	return is_routed(n) && (n->conf.flags & PRIVF_INET6) != 0;
+}
+
 static void
 put_addr4(FILE *f, const struct nic *n)
 {
@@ -93,6 +99,22 @@ put_addr6(FILE *f, const struct nic *n)
 	char s[INET6_ADDRSTRLEN];
 
 	fputs(inet_ntop(AF_INET6, n->conf.guest6, s, sizeof(s)), f);
+}
+
+static void
+put_source4(FILE *f, const struct nic *n)
+{
+	put_name(f, n);
+	fputs(" . ", f);
+	put_addr4(f, n);
+}
+
+static void
+put_source6(FILE *f, const struct nic *n)
+{
+	put_name(f, n);
+	fputs(" . ", f);
+	put_addr6(f, n);
 }
 
 /* A set; one without elements cannot be written as such. */
@@ -145,13 +167,25 @@ put_forwards(FILE *f, const char *local)
 	}
 }
 
+/*
+ * A guest is routed with the addresses that are its own: what it sends with
+ * others would not be masqueraded, and leave this host as somebody else's.
+ */
 static void
 put_chains(FILE *f)
 {
 	fputs("\tchain forward {\n"
 	      "\t\ttype filter hook forward priority 0; policy accept;\n"
-	      "\t\tiifname @routed accept\n"
-	      "\t\toifname @routed ct state established,related accept\n"
+	      "\t\tiifname . ip saddr @source4 accept\n"
+	      "\t\tiifname . ip6 saddr @source6 accept\n"
+	      "\t\tiifname @routed drop\n",
+	    f);
+	/* What forwards only because of us does it for those only. */
+	if (sysctl_is_ours(PRIVFWD_4))
+		fputs("\t\tiifname @local ip version 4 drop\n", f);
+	if (sysctl_is_ours(PRIVFWD_6))
+		fputs("\t\tiifname @local ip6 version 6 drop\n", f);
+	fputs("\t\toifname @routed ct state established,related accept\n"
 	      "\t\toifname @routed ct status dnat accept\n"
 	      "\t}\n"
 	      "\tchain prerouting {\n"
@@ -226,6 +260,10 @@ put_table(FILE *f, int routed)
 	if (routed) {
 		put_set(f, "local", "ifname", is_local, put_name);
 		put_set(f, "routed", "ifname", is_routed, put_name);
+		put_set(f, "source4", "ifname . ipv4_addr", is_routed,
+		    put_source4);
+		put_set(f, "source6", "ifname . ipv6_addr", is_routed6,
+		    put_source6);
 		put_set(f, "nat4", "ipv4_addr", is_nat, put_addr4);
 		put_set(f, "nat6", "ipv6_addr", is_nat6, put_addr6);
 		put_chains(f);

@@ -264,18 +264,20 @@ set_up(struct nic *n, int *fds, struct link *l)
 {
 	struct link br;
 
-	if (bridge_of(&n->conf, &br) == -1 || check_unused(&n->conf) == -1)
-		return -1;
 	if (n->conf.flags & PRIVF_ADOPT) {
+		/* Who came to have its addresses meanwhile came later. */
 		if (adopt(n, l) == -1)
 			return -1;
-	} else if (tap_open(n->name, fds, n->conf.pairs) == -1) {
+	} else if (check_unused(&n->conf) == -1 ||
+	    tap_open(n->name, fds, n->conf.pairs) == -1) {
 		return -1;
 	} else if (link_by_name(n->name, l) == -1) {
 		return priv_fail("%s", n->name);
 	}
 	n->index = l->index;
-	if (dress(n, l, &br) == -1 || join(n, l, &br) == -1)
+	memcpy(n->tapmac, l->mac, sizeof(n->tapmac));
+	if (bridge_of(&n->conf, &br) == -1 || dress(n, l, &br) == -1 ||
+	    join(n, l, &br) == -1)
 		return -1;
 	return address(n, l);
 }
@@ -307,11 +309,22 @@ settle(void)
 	return rc;
 }
 
+/*
+ * A guest has it already: whatever is wrong with it is told, but it is known
+ * then, and nobody takes it for a leftover.
+ */
+static int
+is_in_use(const struct nic *n)
+{
+	return (n->conf.flags & PRIVF_ADOPT) && n->index != 0;
+}
+
 int
 nic_add(struct priv_nic *conf, int *fds, struct link *l)
 {
 	struct nic *n;
 	uint32_t i;
+	int rc;
 
 	for (i = 0; i < NET_MAX_PAIRS; i++)
 		fds[i] = -1;
@@ -326,10 +339,13 @@ nic_add(struct priv_nic *conf, int *fds, struct link *l)
 	memset(conf, 0, sizeof(*conf));
 	if (n->conf.ifname != NULL)
 		strlcpy(n->name, n->conf.ifname, sizeof(n->name));
-	if (set_up(n, fds, l) == 0) {
+	rc = set_up(n, fds, l);
+	if (rc == 0 || is_in_use(n)) {
 		TAILQ_INSERT_TAIL(&priv.nics, n, entry);
-		if (settle() == 0)
+		if (settle() == 0 && rc == 0)
 			return 0;
+		if (is_in_use(n))
+			return -1;
 		TAILQ_REMOVE(&priv.nics, n, entry);
 	}
 	for (i = 0; i < NET_MAX_PAIRS; i++)

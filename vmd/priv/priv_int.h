@@ -110,7 +110,8 @@ struct link {
 	uint32_t master; /* index, 0: none */
 	uint32_t group;
 	uint32_t table; /* of a VRF */
-	int persist;	/* of a tap */
+	int persist;	/* of a tap, as the next: */
+	uint32_t queues, owner;
 	uint8_t mac[6];
 	char name[IFNAMSIZ];
 	char kind[16]; /* "bridge", "tun", "vrf", "" ... */
@@ -196,6 +197,8 @@ int sysctl_get(const char *path);
 int sysctl_set(const char *path, int value);
 /* Turn forwarding on or, if it was off before, off: PRIVFWD_* wanted. */
 int sysctl_forward(uint32_t want);
+/* Would this host not forward without us, by PRIVFWD_4 or 6? */
+int sysctl_is_ours(uint32_t bit);
 /* What is on because of us; and what an earlier priv left on. */
 uint32_t sysctl_forwarding(void);
 void sysctl_inherit(uint32_t forwarding);
@@ -247,8 +250,9 @@ struct priv {
 extern struct priv priv;
 
 /*
- * nic.c: all of it or nothing.  Takes the strings of `conf'.  `fds' are the
- * caller's, then; *l as the tap is.  0 or -1: priv_why().
+ * nic.c: all of it or nothing, but one in use stays known.  Takes the
+ * strings of `conf'.  `fds' are the caller's, then; *l as the tap is.  0 or
+ * -1: priv_why().
  */
 int nic_add(struct priv_nic *conf, int *fds, struct link *l);
 int nic_del(const char *name);

@@ -127,7 +127,7 @@ int
 switch_add(const struct priv_switch *c, uint32_t *created)
 {
 	struct link l = { .index = 0 };
-	int made = 0, ours;
+	int made = 0, ours, rc;
 
 	if (check(c) == -1)
 		return -1;
@@ -142,7 +142,11 @@ switch_add(const struct priv_switch *c, uint32_t *created)
 	if (made && make(c, &l) == -1)
 		goto undo;
 	ours = link_is_ours(&l);
-	if ((ours ? dress(c, &l) : use(c, &l)) == -1 || record(c, ours) == -1)
+	rc = ours ? dress(c, &l) : use(c, &l);
+	/* Guests may be on one that was there: it stays known. */
+	if ((rc == 0 || (ours && !made)) && record(c, ours) == -1)
+		rc = -1;
+	if (rc == -1)
 		goto undo;
 	*created = (uint32_t)ours;
 	vrf_tidy(0); /* one that it was in before */

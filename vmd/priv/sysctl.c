@@ -236,6 +236,19 @@ sysctl_forward(uint32_t want)
 	return rc;
 }
 
+int
+sysctl_is_ours(uint32_t bit)
+{
+	size_t i;
+
+	if (turned_on & bit)
+		return 1;
+	for (i = 0; i < NFWDS; i++)
+		if (fwds[i].bit == bit)
+			return sysctl_get(fwds[i].path) == 0;
+	return 0;
+}
+
 uint32_t
 sysctl_forwarding(void)
 {

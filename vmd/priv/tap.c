@@ -96,6 +96,26 @@ open_first(char name[IFNAMSIZ])
 	return fd;
 }
 
+/*
+ * A tap without an owner is everybody's who may open /dev/net/tun, and that
+ * is everybody: one more queue of it, and so what a guest receives.  Nobody
+ * can have been that quick and is still there, else it has more queues.
+ */
+static int
+keep_others_out(int fd, const char *name)
+{
+	struct link l;
+
+	if (ioctl(fd, TUNSETOWNER, geteuid()) == -1)
+		return priv_fail("tap: %s: owner", name);
+	if (link_by_name(name, &l) == -1)
+		return priv_fail("tap: %s", name);
+	if (l.queues != 1 || l.owner != geteuid())
+		return priv_failx(VMERR_PERM, "tap: %s: taken by somebody else",
+		    name);
+	return 0;
+}
+
 int
 tap_open(char name[IFNAMSIZ], int *fds, uint32_t n)
 {
@@ -105,11 +125,12 @@ tap_open(char name[IFNAMSIZ], int *fds, uint32_t n)
 		fds[i] = i == 0 && name[0] == '\0' ?
 		    open_first(name) :
 		    open_named(name, i == 0 ? IFF_TUN_EXCL : 0);
-		if (fds[i] == -1) {
-			while (i > 0)
-				fd_close(&fds[--i]);
-			return -1;
-		}
+		if (fds[i] != -1 &&
+		    (i > 0 || keep_others_out(fds[i], name) == 0))
+			continue;
+		for (i = 0; i < n; i++)
+			fd_close(&fds[i]);
+		return -1;
 	}
 	return 0;
 }
