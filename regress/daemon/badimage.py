@@ -238,6 +238,7 @@ def main():
     if not shutil.which("qemu-img"):
         tap.skip_all("needs qemu-img")
     with Daemon("") as vmd:
+        vmd.probed()
         c = cases(vmd.dir)
         vmd.write_conf(c.conf)
         vmd.vmctl("reload")

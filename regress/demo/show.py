@@ -10,12 +10,14 @@ from vmdtest import BUILD, TOP, Daemon  # noqa: E402
 
 DIR = tempfile.mkdtemp(prefix="vmdtest.")
 CONF = """# vm.conf
+local nat
 vm "demo" {
 	memory 256M
 	boot "%s/build/cache/guest/vmlinuz"
 	initrd "%s/stock/initrd"
 	cmdline "console=ttyS0 root=/dev/vda"
 	disk "%s/demo.qcow2"
+	local interface
 	disable
 }
 """ % (TOP, BUILD, DIR)
@@ -25,11 +27,15 @@ def say(text):
     print("\n=== " + text, flush=True)
 
 
-def vmctl(vmd, *args):
-    print("$ vmctl " + " ".join(args), flush=True)
-    rc = subprocess.run([BUILD + "/vmctl", "-s", vmd.sock, *args]).returncode
+def run(*args, show=None):
+    print("$ " + " ".join(show or args), flush=True)
+    rc = subprocess.run(args).returncode
     if rc != 0:
-        sys.exit("demo: vmctl %s: exit status %d" % (" ".join(args), rc))
+        sys.exit("demo: %s: exit status %d" % (" ".join(args), rc))
+
+
+def vmctl(vmd, *args):
+    run(BUILD + "/vmctl", "-s", vmd.sock, *args, show=("vmctl", *args))
 
 
 say("The configuration")
@@ -40,7 +46,7 @@ with Daemon(CONF, dir=DIR) as vmd:
           DIR + "/demo.qcow2")
     say("vmd starts")
     print("$ vmd -f vm.conf")
-    vmd.log.expect("host: .*")
+    vmd.probed()
     print(vmd.log.text, end="")
     say("The guest starts, and boots on its console")
     vmctl(vmd, "start", "demo")
@@ -54,9 +60,18 @@ with Daemon(CONF, dir=DIR) as vmd:
         con.send("df -h /\n")
         con.expect("/dev/vda .*\n", 60)
         con.expect("guest# ", 60)
+        con.send("udhcpc -qi eth0\n")
+        address = con.expect(r"DHCP bound eth0 ([0-9.]+)/", 60).group(1)
+        con.expect("guest# ", 60)
+        con.send("echo Hello from the guest >/tmp/index.html; "
+                 "httpd -h /tmp\n")
+        con.expect("guest# ", 60)
         print(flush=True)
-    say("Its status")
-    vmctl(vmd, "status")
+    say("The host knows its name, and reaches it")
+    run("cat", vmd.state + "/hosts")
+    run("busybox", "wget", "-qO-", "http://%s/" % address)
+    say("Its status, its disk and its interface with the lease")
+    vmctl(vmd, "show", "demo")
     say("It is stopped, by its power button")
     vmctl(vmd, "stop", "-w", "demo")
     vmctl(vmd, "status")

@@ -1,2 +1,3 @@
 HOST_TESTS += regress/faults/faults.py
 HOST_TESTS += regress/faults/disk.py
+HOST_TESTS += regress/faults/net.py

@@ -359,8 +359,12 @@ static void
 commands(void)
 {
 	static const uint8_t one[2] = { 1, 0 }, none[2] = { 0, 0 };
+	/* No unicast addresses, and one for many. */
+	static const uint8_t macs[14] = { 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0x5e, 0,
+		0, 1 };
 
 	check(net_command(&nic, 0, 0, one, 1) == 1, "no receive modes");
+	check(net_command(&nic, 1, 0, macs, sizeof(macs)) == 1, "no table");
 	check(net_command(&nic, 4, 0, none, 2) == 1, "no pairs");
 	check(net_command(&nic, 77, 0, one, 2) == 1, "no such command");
 	if (!net_up(&nic, NET_F_MRG | NET_F_CTRL | NET_F_CTRL_RX | NET_F_MQ,
@@ -369,6 +373,9 @@ commands(void)
 		return;
 	}
 	check(net_command(&nic, 0, 0, one, 1) == 0, "receive mode");
+	check(net_command(&nic, 1, 0, macs, sizeof(macs)) == 0,
+	    "table of addresses");
+	check(net_command(&nic, 1, 1, macs, 6) == 1, "no other address");
 	check(echo(100), "echo");
 	if (!(nic.dev.features & NET_F_MQ))
 		return;

@@ -16,6 +16,8 @@ static void __attribute__((interrupt)) on_uart(struct frame *f)
 
 	while ((lsr = inb(0x3fd)) & 1) {
 		c = (char)inb(0x3f8);
+		lsr |= line_status;
+		line_status = 0;
 		in[head++ % sizeof(in)] = lsr & 0x10 ? BREAK : c;
 	}
 	pic_eoi(4);

@@ -12,6 +12,7 @@ from vmdtest import Daemon, Tap, check_same, snapshot, wait_gone  # noqa: E402
 from stock_guest import (INITRD, KERNEL, boot, booted, runs,  # noqa: E402
                          stopped)
 import stock_disk       # noqa: E402
+import stock_net        # noqa: E402
 
 CYCLES = 20 if os.environ.get("CHECK_LONG") else 5
 CONF = """
@@ -197,6 +198,7 @@ with Daemon("") as daemon:
                               (daemon.dir + "/cd.iso",)) +
                       stock_disk.add(tap, daemon))
     daemon.vmctl("reload")
+    stock_net.add(tap)
     # What hangs now and then in the rig, and nobody knows why yet, is not
     # for each check: a guest at its prompt that gets no interrupt.
     unsure = [] if os.environ.get("CHECK_LONG") else ["verify", "cut"]
@@ -204,4 +206,4 @@ with Daemon("") as daemon:
         tap.tests = [t for t in tap.tests if t.__name__ in sys.argv[1:]]
     else:
         tap.tests = [t for t in tap.tests if t.__name__ not in unsure]
-    tap.run(daemon)
+    stock_net.end(tap.run(daemon))

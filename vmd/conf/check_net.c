@@ -160,6 +160,14 @@ note_nic(const struct conf *c, const struct vm_spec *s, uint32_t i,
 		    s->name, i, buf);
 		o->report(o->arg, CONF_NOTE, s->file, s->line, text);
 	}
+	if (n->nforwards > 0 && n->flags & NICF_LOCAL &&
+	    !(n->flags & NICF_NAT) && !c->local_nat) {
+		snprintf(text, sizeof(text),
+		    "vm \"%s\": interface %u: forward turns on forwarding in "
+		    "the host",
+		    s->name, i);
+		o->report(o->arg, CONF_NOTE, s->file, s->line, text);
+	}
 	for (k = 0; k < n->nforwards; k++) {
 		f = &n->forwards[k];
 		snprintf(text, sizeof(text),

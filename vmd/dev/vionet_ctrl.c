@@ -3,9 +3,9 @@
  * driver uses, receive modes, announcements.  In device processes.  Virtio
  * 1.2, 5.1.6.5.
  *
- * Receive modes are accepted and change nothing: a tap has no filter of
- * addresses, and to see more than what is meant for it is a guest's right on
- * its own wire.
+ * Receive modes and tables of addresses are accepted and change nothing: a
+ * tap has no filter of addresses, and to see more than what is meant for it
+ * is a guest's right on its own wire.
  */
 #include <endian.h>
 
@@ -39,6 +39,16 @@ rx_mode(const struct net *n, const struct command *c, size_t len)
 	return VIRTIO_NET_OK;
 }
 
+/* The addresses it wants to hear: the other half of receive modes. */
+static int
+mac_table(const struct net *n, const struct command *c, size_t len)
+{
+	if (!(n->features & NET_F(VIRTIO_NET_F_CTRL_RX)) ||
+	    c->cmd != VIRTIO_NET_CTRL_MAC_TABLE_SET || len < 4)
+		return VIRTIO_NET_ERR;
+	return VIRTIO_NET_OK;
+}
+
 static int
 announced(struct net *n, const struct command *c)
 {
@@ -62,6 +72,9 @@ obey(struct net *n, const struct command *c, size_t len)
 		break;
 	case VIRTIO_NET_CTRL_RX:
 		rc = rx_mode(n, c, len);
+		break;
+	case VIRTIO_NET_CTRL_MAC:
+		rc = mac_table(n, c, len);
 		break;
 	case VIRTIO_NET_CTRL_ANNOUNCE:
 		rc = announced(n, c);

@@ -178,8 +178,8 @@ check_forwarding(struct priv_result *r)
 		    "but guests with nat or forward need it");
 	else
 		note(r,
-		    "net.ipv4.ip_forward is 0: guests on local interfaces "
-		    "reach this host only, unless they have nat");
+		    "net.ipv4.ip_forward was 0 at the start: guests on local "
+		    "interfaces reach this host only, unless they have nat");
 }
 
 static void

@@ -14,11 +14,21 @@ struct gate {
 };
 extern struct gate idt[256];
 
+volatile uint8_t line_status;
+
 void
 put_char(char c)
 {
-	while (!(inb(COM1 + 5) & 0x20))
-		;
+	uint8_t lsr;
+
+	/* Who reads it has it cleared, and has to tell the others. */
+	do {
+		lsr = inb(COM1 + 5);
+		__asm__ volatile("lock orb %1, %0"
+				 : "+m"(line_status)
+				 : "q"((uint8_t)(lsr & 0x1e))
+				 : "memory", "cc");
+	} while (!(lsr & 0x20));
 	outb(COM1, (uint8_t)c);
 }
 

@@ -143,6 +143,8 @@ static inline void __attribute__((noreturn)) user_off(void)
 		user_idle();
 }
 
+/* Errors and BREAKs that COM1 told put_char(), for who reads COM1. */
+extern volatile uint8_t line_status;
 /* COM1, polled. */
 void put_char(char c);
 void put(const char *s);
