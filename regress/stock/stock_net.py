@@ -1,6 +1,7 @@
 """Networks of stock guests: two of them are up once, for all tests: on local
 interfaces, on bridges, in a routing domain, in user mode.  Part of
 stock.py."""
+import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import threading
 
-from vmdtest import SLOW, Daemon, wait_gone
+from vmdtest import SLOW, Daemon, descendants, wait_gone
 from stock_guest import INITRD, KERNEL, booted
 import stock_world as world
 from stock_world import HOST, HOST6, NAME, NAMED, WORLD, WORLD6
@@ -431,11 +432,33 @@ def leaves_nothing(vmd):
     net.stop("web", "db")
     assert net.vmd.stop() == 0
     same(net.before)
-    net.close()
+
+
+def crashed(vmd):
+    """when all of it was killed, the next daemon finds what was left"""
+    net.start(vmd)
+    net.stop("web", "db")
+    if net.vmd.proc.poll() is not None:
+        net.vmd.start()
+    for name in "web", "db":
+        net.vmd.vmctl("start", name)
+    assert "l3mdev" in run("ip", "rule")
+    tree = descendants(net.vmd.proc.pid)
+    for pid in tree:            # with the first go some of the others
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    net.vmd.proc.wait()
+    wait_gone(tree)
+    net.vmd.start()
+    for name in "web", "db":
+        net.vmd.vmctl("start", name)
+        net.vmd.vmctl("stop", "-fw", name)
+    assert net.vmd.stop() == 0
+    same(net.before)
 
 
 TESTS = (online, nat, inet6, advertised, bridge, isolated, locked, rdomain,
-         user, jumbo, iperf, killed, leaves_nothing)
+         user, jumbo, iperf, killed, leaves_nothing, crashed)
 
 
 def end(bad):

@@ -218,7 +218,6 @@ make(struct vmnet *n)
 	struct vm *v = n->vm;
 	struct priv_nic *c = &n->nics[n->at].conf;
 	char why[NET_WHY_LEN];
-	struct ibuf *b;
 
 	if (nic_describe(v, n->at, c, why) == -1 ||
 	    net_port_taken(v, n->at, why) != NULL) {
@@ -232,9 +231,7 @@ make(struct vmnet *n)
 	}
 	if (c->bridge != NULL)
 		switch_need(v->parent, c->bridge);
-	if ((b = order_nic(c)) != NULL)
-		n->order = order_new(v->parent, IMSG_PRIV_NIC, b, c->pairs,
-		    answered, n);
+	n->order = order_new_nic(v->parent, c, answered, n);
 	if (n->order == NULL && errno == EPIPE)
 		vm_net_failed(v, n->at, VMERR_GONE,
 		    "priv is being started again");
@@ -333,11 +330,9 @@ static void
 adopt(struct parent *p, const struct vmnic *nic)
 {
 	struct priv_nic n = nic->conf;
-	struct ibuf *b;
 
 	n.flags |= PRIVF_ADOPT;
-	if ((b = order_nic(&n)) == NULL ||
-	    order_new(p, IMSG_PRIV_NIC, b, 0, adopted, NULL) == NULL)
+	if (order_new_nic(p, &n, adopted, NULL) == NULL)
 		log_warn("%s: priv not told", n.ifname);
 }
 

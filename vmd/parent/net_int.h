@@ -31,7 +31,8 @@ struct order {
 	uint64_t id;
 	uint32_t type;
 	struct ibuf *body;
-	size_t nfds; /* that a good answer has */
+	size_t nfds;	     /* that a good answer has */
+	uint32_t forwarding; /* PRIVFWD_*: what it may need */
 	order_fn *done;
 	void *arg;
 };
@@ -43,15 +44,17 @@ TAILQ_HEAD(orders, order);
  */
 struct order *order_new(struct parent *p, uint32_t type, struct ibuf *body,
     size_t nfds, order_fn *done, void *arg);
+/* Order an interface: a new one, or with PRIVF_ADOPT one that is there. */
+struct order *order_new_nic(struct parent *p, const struct priv_nic *n,
+    order_fn *done, void *arg);
 /* Somebody else gets the answer. */
 void order_redirect(struct order *o, order_fn *done, void *arg);
 /* All fail; what they lead to is not ordered any more. */
 void orders_fail(struct parent *p);
 void orders_free(struct parent *p);
 
-/* Bodies; NULL with errno. */
+/* A body; NULL with errno. */
 struct ibuf *order_name(const char *ifname);
-struct ibuf *order_nic(const struct priv_nic *n);
 
 /* --- netswitch.c: switches ----------------------------------------------- */
 
@@ -182,5 +185,10 @@ struct net {
 };
 /* An answer came that says which forwarding priv turned on. */
 void net_forwarding(struct parent *p, uint32_t forwarding);
+/*
+ * An order is about to be given that needs `want'.  What of it is off is
+ * noted first: whoever comes after a crash knows that we turned it on.
+ */
+void net_forwarding_before(struct parent *p, uint32_t want);
 
 #endif

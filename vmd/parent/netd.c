@@ -124,6 +124,29 @@ first_line(const char *path)
 	return strdup(buf);
 }
 
+static int
+is_off(const char *path)
+{
+	char *line = first_line(path);
+	int off = line != NULL && strcmp(line, "0") == 0;
+
+	free(line);
+	return off;
+}
+
+void
+net_forwarding_before(struct parent *p, uint32_t want)
+{
+	uint32_t now = p->net->forwarding;
+
+	if (want & PRIVFWD_4 && is_off("/proc/sys/net/ipv4/ip_forward"))
+		now |= PRIVFWD_4;
+	if (want & PRIVFWD_6 &&
+	    is_off("/proc/sys/net/ipv6/conf/all/forwarding"))
+		now |= PRIVFWD_6;
+	net_forwarding(p, now);
+}
+
 int
 net_setup(struct parent *p)
 {

@@ -45,6 +45,8 @@ send_next(struct parent *p)
 
 	if (o == NULL || priv == NULL)
 		return;
+	if (o->forwarding != 0)
+		net_forwarding_before(p, o->forwarding);
 	hdr.reqid = o->id;
 	b = o->body;
 	o->body = NULL;
@@ -57,9 +59,9 @@ send_next(struct parent *p)
 		child_kill(&p->children[CHILD_PRIV]);
 }
 
-struct order *
-order_new(struct parent *p, uint32_t type, struct ibuf *body, size_t nfds,
-    order_fn *done, void *arg)
+static struct order *
+order_put(struct parent *p, uint32_t type, struct ibuf *body, size_t nfds,
+    uint32_t forwarding, order_fn *done, void *arg)
 {
 	struct order *o;
 
@@ -74,12 +76,39 @@ order_new(struct parent *p, uint32_t type, struct ibuf *body, size_t nfds,
 	o->type = type;
 	o->body = body;
 	o->nfds = nfds;
+	o->forwarding = forwarding;
 	o->done = done;
 	o->arg = arg;
 	TAILQ_INSERT_TAIL(&p->net->orders, o, entry);
 	if (TAILQ_FIRST(&p->net->orders) == o)
 		send_next(p);
 	return o;
+}
+
+struct order *
+order_new(struct parent *p, uint32_t type, struct ibuf *body, size_t nfds,
+    order_fn *done, void *arg)
+{
+	return order_put(p, type, body, nfds, 0, done, arg);
+}
+
+struct order *
+order_new_nic(struct parent *p, const struct priv_nic *n, order_fn *done,
+    void *arg)
+{
+	uint32_t forwarding = 0;
+	struct ibuf *b;
+
+	if (n->flags & PRIVF_NAT || n->nforwards != 0)
+		forwarding = n->flags & PRIVF_INET6 ? PRIVFWD_ALL : PRIVFWD_4;
+	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL)
+		return NULL;
+	if (priv_nic_put(b, n) == -1) {
+		ibuf_free(b);
+		return NULL;
+	}
+	return order_put(p, IMSG_PRIV_NIC, b,
+	    n->flags & PRIVF_ADOPT ? 0 : n->pairs, forwarding, done, arg);
 }
 
 void
@@ -177,19 +206,6 @@ order_name(const char *ifname)
 	rc = priv_name_put(b, &n);
 	free(n.ifname);
 	if (rc == 0)
-		return b;
-	ibuf_free(b);
-	return NULL;
-}
-
-struct ibuf *
-order_nic(const struct priv_nic *n)
-{
-	struct ibuf *b;
-
-	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL)
-		return NULL;
-	if (priv_nic_put(b, n) == 0)
 		return b;
 	ibuf_free(b);
 	return NULL;
