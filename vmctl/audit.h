@@ -41,6 +41,7 @@ enum look_fd {
 	LOOK_PIPE,
 	LOOK_RING, /* io_uring */
 	LOOK_SOCKET,
+	LOOK_SYSCTL, /* the directory /proc/sys/net */
 	LOOK_TIMER,
 	LOOK_TTY,
 	LOOK_TUN,

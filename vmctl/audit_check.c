@@ -53,8 +53,9 @@ struct want {
 #define FDS_LOOP                                                               \
 	(BIT(LOOK_EPOLL) | BIT(LOOK_EVENTFD) | BIT(LOOK_NULL) |                \
 	    BIT(LOOK_PIPE) | BIT(LOOK_SOCKET) | BIT(LOOK_TIMER))
-#define FDS_PARENT (BIT(LOOK_NFDS) - 1 - BIT(LOOK_VM) - BIT(LOOK_VCPU))
-#define OWN_BOTH   (SB_OWN_LANDLOCK | SB_OWN_NODUMP)
+#define FDS_PARENT                                                             \
+	(BIT(LOOK_NFDS) - 1 - BIT(LOOK_VM) - BIT(LOOK_VCPU) - BIT(LOOK_SYSCTL))
+#define OWN_BOTH (SB_OWN_LANDLOCK | SB_OWN_NODUMP)
 
 static const struct want wants[PROC_KIND_MAX] = {
 	[PROC_PARENT] = {
@@ -84,8 +85,7 @@ static const struct want wants[PROC_KIND_MAX] = {
 		.ns = BIT(LOOK_MNT) | BIT(LOOK_PID),
 		.empty_root = 1,
 		.tun = 1,
-		/* The directory is /proc/sys/net. */
-		.fds = FDS_LOOP | BIT(LOOK_TUN) | BIT(LOOK_DIR),
+		.fds = FDS_LOOP | BIT(LOOK_TUN) | BIT(LOOK_SYSCTL),
 		.own = OWN_BOTH,
 	},
 	[PROC_VMM] = {

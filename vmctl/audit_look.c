@@ -7,6 +7,7 @@
 
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <linux/audit.h>
+#include <linux/magic.h>
 
 #include "vmctl/audit.h"
 
@@ -53,6 +55,7 @@ const char *const look_fd_names[LOOK_NFDS] = {
 	[LOOK_PIPE] = "pipe",
 	[LOOK_RING] = "io_uring",
 	[LOOK_SOCKET] = "socket",
+	[LOOK_SYSCTL] = "/proc/sys/net",
 	[LOOK_TIMER] = "timer",
 	[LOOK_TTY] = "tty",
 	[LOOK_TUN] = "tun",
@@ -315,9 +318,27 @@ fd_kind(const char *link, const struct stat *st)
 	}
 }
 
+/* A directory: is it /proc/sys/net?  Its mount may be out of sight. */
+static int
+is_sysctl(int dirfd, const char *name, const char *link)
+{
+	static const char end[] = "/sys/net";
+	size_t n = strlen(link), m = strlen(end);
+	struct statfs fs;
+	int fd, rc;
+
+	if (n < m || strcmp(link + n - m, end) != 0 ||
+	    (fd = openat(dirfd, name, O_PATH | O_CLOEXEC)) == -1)
+		return 0;
+	rc = fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+	close(fd);
+	return rc;
+}
+
 static int
 look_descriptors(struct look *l)
 {
+	enum look_fd kind;
 	char path[PATH_MAX], link[PATH_MAX];
 	const struct dirent *e;
 	struct stat st;
@@ -334,7 +355,10 @@ look_descriptors(struct look *l)
 		if (n == -1 || fstatat(dirfd(d), e->d_name, &st, 0) == -1)
 			continue; /* closed meanwhile */
 		link[n] = '\0';
-		l->fds[fd_kind(link, &st)]++;
+		kind = fd_kind(link, &st);
+		if (kind == LOOK_DIR && is_sysctl(dirfd(d), e->d_name, link))
+			kind = LOOK_SYSCTL;
+		l->fds[kind]++;
 	}
 	closedir(d);
 	return 0;

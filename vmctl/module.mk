@@ -54,6 +54,6 @@ vmctl_console_test_LIBS = $(VMCTL_LIBS)
 
 UNIT += vmctl_newfile_test
 vmctl_newfile_test_SRCS = vmctl/cmd_disk_open.c lib/disk/imglock.c \
-	lib/disk/qcow2_hdr.c \
+	$(QCOW2_HDR_SRCS) \
 	lib/util/fdlist.c
 vmctl_newfile_test_LIBS = -Wl,--wrap=open -Wl,--wrap=renameat2

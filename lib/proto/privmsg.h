@@ -11,7 +11,8 @@
  * reads one struct; 0, or -1 with errno as wire.h says.  A getter allocates
  * the strings; free them with the *_fini function.
  *
- *	PRIV_INIT	once, first, to each new priv: tag and prefixes
+ *	PRIV_INIT	first, to each new priv: tag and prefixes; again when
+ *			the prefixes change, which is for new interfaces
  *	PRIV_NIC, PRIV_SWITCH	all of one interface or switch, or nothing
  *	PRIV_SWEEP	after that: what has our tag and was not named goes
  *	PRIV_NIC_DEL, PRIV_SWITCH_DEL	undo
@@ -24,6 +25,25 @@
  * forwards is there.  That this is its work is told in each answer; whoever
  * hands it back to the next priv has it turned off in the end, also after
  * both have been killed.
+ *
+ * An interface: nothing of it is left when it is refused, and nothing when
+ * its descriptors are closed and PRIV_NIC_DEL was answered.  A name, group or
+ * address that cannot be had is an error; a group without a number in
+ * /etc/iproute2/group (as it was when priv started) is not, it is a set
+ * `group_NAME' in our nftables table then, as all are.  The route to guest6
+ * exists if it is UP.  A bridge that is not in the rdomain that is asked for
+ * its member is an error.  LOCKED on a bridge: the port learns no address and
+ * passes frames of `mac' only (before Linux 5.18: the former).
+ *
+ * A switch: one that is absent is made, if it is called bridgeN or vebN, and
+ * is ours from then on (`created', also when a daemon that was killed made
+ * it): its alias, rdomain, up or down follow each PRIV_SWITCH.  One that is
+ * somebody else's is used as it is, but is brought up if UP; if it is not in
+ * the rdomain that is asked for that is an error.  PRIV_SWITCH_DEL removes
+ * ours, and is VMERR_BUSY while it has members.
+ *
+ * When the channel ends, or with CTL_SHUTDOWN, all that is ours but taps is
+ * removed, and forwarding is as it was.
  */
 
 #define PRIV_TAG_MAX   16  /* bytes of the daemon's tag */

@@ -31,21 +31,21 @@ vm "qcow2" {
 vm "base" {
 	disable
 	memory 64M
-	boot "%(g)sblk.elf"
+	boot "%(g)sblkmore.elf"
 	cmdline "base"
 	disk "%(d)s/base.qcow2" format qcow2
 }
 vm "boot" {
 	disable
 	memory 64M
-	boot "%(g)sblk.elf"
+	boot "%(g)sblkmore.elf"
 	cmdline "boot"
 	disk "%(d)s/boot.qcow2" format qcow2
 }
 vm "many" {
 	disable
 	memory 64M
-	boot "%(g)sblk.elf"
+	boot "%(g)sblkmore.elf"
 	cmdline "many"
 	%(many)s
 }

@@ -2,126 +2,18 @@
  * A driver for virtio disks that tries everything: requests of every kind
  * and layout, interrupts, the write cache, a read-only disk (the second), a
  * reset with requests in flight, two processors.  The host compares the
- * image afterwards.  Or, by the first word of the command line: `many', 16
- * disks; `base', over the sectors of a backing file; `boot', a reset of the
- * machine with requests in flight.
+ * image afterwards.
  */
-#include "blk.h"
+#include "blkone.h"
 #include "smp.h"
 
-#define RINGS  0x1000000ULL
-#define HEADER 0x1100000ULL
-#define STATUS 0x1101000ULL
-#define TABLE  0x1102000ULL
-#define DATA   0x1200000ULL
-#define SIZE   64
 #define VECTOR 0x50
 #define LINE   0x60
 #define PIECES 60
 
-struct piece {
-	uint64_t addr;
-	uint32_t len;
-	int write;
-};
-
-static struct vdev disk, other;
-static struct vq queue, beside, *cur = &queue;
+static struct vdev other;
+static struct vq beside;
 static uint64_t capacity;
-
-/* --- one request ----------------------------------------------------------- */
-
-static int
-up(struct vdev *d, struct vq *q, uint64_t features, uint16_t vector)
-{
-	if (!virtio_begin(d, features))
-		return 0;
-	virtio_queue(q, d, 0, SIZE, RINGS + (q == &queue ? 0 : VIRTIO_RING),
-	    vector);
-	return virtio_go(d);
-}
-
-/* In a table, or in the ring from descriptor 0 on. */
-static void
-chain(struct vq *q, const struct piece *p, unsigned int n, int indirect)
-{
-	uint64_t table = indirect ? TABLE : q->desc;
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		vq_desc(table, i, p[i].addr, p[i].len,
-		    (p[i].write ? VQ_WRITE : 0) | (i + 1 < n ? VQ_NEXT : 0));
-	if (indirect)
-		vq_desc(q->desc, 0, TABLE, 16 * n, VQ_INDIRECT);
-	vq_offer(q, 0);
-}
-
-/* The status, or -1; what was written, if that is asked. */
-static int
-send(struct vq *q, const struct piece *p, unsigned int n, int indirect,
-    int64_t *len)
-{
-	int64_t got;
-
-	store8(STATUS, 0xee);
-	chain(q, p, n, indirect);
-	got = vq_wait(q);
-	if (len != NULL)
-		*len = got;
-	return got == -1 ? -1 : load8(STATUS);
-}
-
-static int
-request(struct vq *q, uint32_t type, uint64_t sector, uint32_t len, int64_t *n)
-{
-	const int in = type == BLK_IN || type == BLK_GET_ID;
-	const struct piece p[] = { { HEADER, 16, 0 }, { DATA, len, in },
-		{ STATUS, 1, 1 } };
-	const struct piece none[] = { p[0], p[2] };
-
-	blk_header(HEADER, type, sector);
-	return len > 0 ? send(q, p, 3, 0, n) : send(q, none, 2, 0, n);
-}
-
-static void
-fill(uint32_t s, unsigned int n, uint32_t gen)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		sector_fill(DATA + i * SECTOR, s + i, gen);
-}
-
-static int
-holds(uint32_t s, unsigned int n, uint32_t gen)
-{
-	unsigned int i;
-	int64_t len;
-
-	for (i = 0; i < n; i++)
-		sector_spoil(DATA + i * SECTOR);
-	if (request(cur, BLK_IN, s, n * SECTOR, &len) != BLK_OK ||
-	    len != n * SECTOR + 1)
-		return 0;
-	for (i = 0; i < n; i++)
-		if (!sector_is(DATA + i * SECTOR, s + i, gen))
-			return 0;
-	return 1;
-}
-
-static int
-writes(uint32_t s, unsigned int n, uint32_t gen)
-{
-	fill(s, n, gen);
-	return request(cur, BLK_OUT, s, n * SECTOR, NULL) == BLK_OK;
-}
-
-static int
-range(uint32_t type, uint64_t s, uint32_t n, uint32_t flags)
-{
-	blk_range(DATA, s, n, flags);
-	return request(cur, type, 0, 16, NULL);
-}
 
 /* --- requests --------------------------------------------------------------- */
 
@@ -330,25 +222,6 @@ interrupts(uint64_t features, const char *by_msi, const char *by_line)
 
 /* --- resets -------------------------------------------------------------------- */
 
-/* `n' writes of a sector each, from `s' on, that nobody waits for. */
-static void
-flood(struct vq *q, uint32_t s, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		uint64_t at = DATA + 1024 * i;
-
-		blk_header(at + 512, BLK_OUT, s + i);
-		sector_fill(at, s + i, 4);
-		vq_desc(q->desc, 3 * i, at + 512, 16, VQ_NEXT);
-		vq_desc(q->desc, 3 * i + 1, at, SECTOR, VQ_NEXT);
-		vq_desc(q->desc, 3 * i + 2, at + 1023, 1, VQ_WRITE);
-		vq_put(q, (uint16_t)(3 * i));
-	}
-	vq_show(q);
-}
-
 static void
 reset_busy(void)
 {
@@ -434,7 +307,7 @@ processors(const struct start_info *si)
 	    "two processors with a queue each");
 }
 
-/* --- what the first word says ------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------------- */
 
 static void
 everything(const struct start_info *si)
@@ -459,69 +332,9 @@ everything(const struct start_info *si)
 	processors(si);
 }
 
-/* Each has its name, and the others' data is not on it. */
-static void
-many(void)
-{
-	char name[20] = "number ";
-	unsigned int i;
-
-	for (i = 0; i < 16; i++) {
-		name[7] = (char)('a' + i);
-		check(blk_find(&disk, i), "found");
-		check((pci_conf(&disk, 0xc) >> 23 & 1) == (i % 8 == 0),
-		    "multifunction");
-		check(up(&disk, &queue, 0, VIRTIO_NOMSI) &&
-			request(cur, BLK_GET_ID, 0, 20, NULL) == BLK_OK &&
-			memcmp((void *)DATA, name, 20) == 0,
-		    "named");
-		check(writes(0, 1, i + 1) && writes(i + 1, 1, i + 1) &&
-			holds(0, 1, i + 1),
-		    "written");
-		virtio_reset(&disk);
-	}
-	check(!blk_find(&disk, 16), "no more");
-}
-
-/* All sectors are of generation 7; each third becomes one of 8. */
-static void
-base(void)
-{
-	uint32_t s, bad = 0;
-
-	blk_find(&disk, 0);
-	check(up(&disk, &queue, BLK_F_FLUSH, VIRTIO_NOMSI), "driver");
-	for (s = 0; s < 300; s++)
-		bad += !holds(s, 1, 7);
-	for (s = 0; s < 300; s += 3)
-		bad += !writes(s, 1, 8);
-	for (s = 0; s < 300; s++)
-		bad += !holds(s, 1, s % 3 == 0 ? 8 : 7);
-	check(bad == 0, "sectors");
-}
-
-/* The second time, sector 0 says so. */
-static void
-boot(void)
-{
-	blk_find(&disk, 0);
-	check(up(&disk, &queue, BLK_F_FLUSH, VIRTIO_NOMSI), "driver");
-	if (holds(0, 1, 5)) {
-		put("second boot\n");
-		check(writes(8, 8, 6) && holds(8, 8, 6), "works");
-		return;
-	}
-	check(writes(0, 1, 5), "first boot");
-	flood(&queue, 256, 20);
-	outb(0xcf9, 6);
-	halt();
-}
-
 void
 guest_main(const struct start_info *si)
 {
-	const char *line = si->cmdline == 0 ? "" : (const char *)si->cmdline;
-
 	pic_init();
 	lapic_init();
 	idt_set(0x20, on_tick);
@@ -531,14 +344,7 @@ guest_main(const struct start_info *si)
 	outb(0x40, 11932 & 0xff);
 	outb(0x40, 11932 >> 8);
 	pic_unmask(0);
-	if (line[0] == 'm')
-		many();
-	else if (line[0] == 'b' && line[1] == 'a')
-		base();
-	else if (line[0] == 'b')
-		boot();
-	else
-		everything(si);
+	everything(si);
 	put("end of tests\n");
 	power_off();
 }

@@ -4,6 +4,7 @@ GUEST_PAYLOADS = \
 	acpi \
 	blk \
 	blkbad \
+	blkmore \
 	blkrun \
 	diskbench \
 	emul \

@@ -423,6 +423,100 @@ replaced(void)
 	check(ok, "echo before and after");
 }
 
+/* As many as there are, one after the other. */
+static void
+nics(void)
+{
+	unsigned int i;
+
+	for (i = 0; net_find(&nic, i); i++) {
+		me = 0;
+		check(net_up(&nic, NET_F_MAC, MEM, VIRTIO_NOMSI) &&
+			nic.mac[5] == i && dhcp(1, 2) &&
+			me == 0x64400103 + 2 * i,
+		    "offer");
+		virtio_reset(&nic.dev);
+	}
+	say_dec("interfaces", i);
+	user_off();
+}
+
+/* Rings and headers that no driver makes; the interface is sound after. */
+static void
+hostile(void)
+{
+	static const struct {
+		unsigned int queue;
+		uint64_t addr;
+		uint32_t len;
+		int flags;
+		uint16_t head;
+	} bad[] = {
+		{ 1, MEM, 100, 0, 256 },
+		{ 1, MEM, 100, VQ_WRITE, 0 },
+		{ 1, MEM, 0, 0, 0 },
+		{ 1, 0xfffffffffffff000, 0x2000, 0, 0 },
+		{ 1, MEM, 100, VQ_INDIRECT, 0 },
+		{ 0, MEM, 4, VQ_WRITE, 0 },
+		{ 0, MEM, 2048, 0, 0 },
+		{ 0, 0xe0000000, 2048, VQ_WRITE, 0 },
+		{ 2, MEM, 4, 0, 0 },
+	};
+	struct net_hdr h;
+	struct wait w;
+	unsigned int i;
+	struct vq *q;
+
+	check(net_find(&nic, 0), "interface");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		check(net_up(&nic, NET_F_CTRL, MEM, VIRTIO_NOMSI), "up");
+		q = bad[i].queue == 0 ? &nic.rx[0] :
+		    bad[i].queue == 1 ? &nic.tx[0] :
+					&nic.ctrl;
+		/* All that is there is bad. */
+		store16(q->avail + 2, 0);
+		vq_desc(q->desc, 0, bad[i].addr, bad[i].len, bad[i].flags);
+		if (bad[i].queue == 0) {
+			virtio_begin(&nic.dev, NET_F_CTRL);
+			virtio_queue(q, &nic.dev, 0, NET_RING, MEM, 0xffff);
+			vq_desc(q->desc, 0, bad[i].addr, bad[i].len,
+			    bad[i].flags);
+			virtio_queue(&nic.tx[0], &nic.dev, 1, NET_RING,
+			    MEM + VIRTIO_RING, 0xffff);
+			virtio_go(&nic.dev);
+		}
+		vq_put(q, bad[i].head);
+		store16(q->avail + 2, q->offered);
+		vq_kick(q);
+		/* Something to receive, so that somebody looks. */
+		if (bad[i].queue == 0) {
+			nic.hasty = 1;
+			dhcp(1, 2);
+			nic.hasty = 0;
+		}
+		memset(&w, 0, sizeof(w));
+		while (!(virtio_status(&nic.dev) & 0x40) && !wait_over(&w))
+			;
+		check((virtio_status(&nic.dev) & 0x40) != 0, "needs reset");
+	}
+	check(net_up(&nic, NET_F_CSUM | NET_F_HOST_TSO4, MEM, VIRTIO_NOMSI),
+	    "up");
+	/* Headers: dropped, and no harm done. */
+	for (i = 0; i < 256; i++) {
+		memset(&h, 0xff, sizeof(h));
+		h.flags = (uint8_t)i;
+		h.gso_type = (uint8_t)(i * 7);
+		h.csum_start = (uint16_t)(i * 257);
+		ethernet(nic.mac, 0x800);
+		if (!net_send(&nic, 0, &h, out, 60 + i))
+			break;
+	}
+	check(i == 256, "headers");
+	me = 0;
+	check(dhcp(1, 2) && dhcp(3, 5) && arp() && echoes(), "all is well");
+	user_off();
+}
+
 static void
 all(void)
 {
@@ -445,5 +539,11 @@ all(void)
 void
 guest_main(const struct start_info *si)
 {
+	const char *what = (const char *)si->cmdline;
+
+	if (str_eq(what, "nics"))
+		user_mode(nics);
+	if (str_eq(what, "hostile"))
+		user_mode(hostile);
 	user_mode(all);
 }

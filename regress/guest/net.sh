@@ -38,5 +38,16 @@ ok 'passed 49' "frames both ways in all modes, four pairs"
 ok 'ends "poweroff: powered off"' "poweroff"
 guest net -n t0,local,locked,pairs=2
 ok 'passed 47' "the same on a locked interface"
+guest net -n t0,local,pairs=2 -a hostile
+ok 'passed 22' "hostile rings and headers"
 exec 3>&-
+i=1
+set --
+while [ "$i" -le 16 ]; do
+	tap "n$i" "100.65.$i.0/31"
+	set -- "$@" -n "n$i,local"
+	i=$((i + 1))
+done
+guest net -a nics "$@"
+ok 'has "interfaces 16" && passed 16' "sixteen interfaces"
 plan

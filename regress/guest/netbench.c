@@ -3,7 +3,7 @@
  * on the serial line, a line for each run:
  *
  *	t SIZE MILLISECONDS	send frames of SIZE bytes
- *	r 0 MILLISECONDS	receive what comes
+ *	r SIZE MILLISECONDS	receive what comes, count frames of SIZE
  *
  * It answers `done FRAMES BYTES MICROSECONDS KICKS' and waits for the next
  * line.  Frames longer than 1514 bytes are TCP, to be segmented.
@@ -150,11 +150,11 @@ transmit(uint32_t size, uint64_t until)
 
 /* Buffers are counted by what is in them, frames by their headers. */
 static void
-receive(uint64_t until)
+receive(uint32_t size, uint64_t until)
 {
 	struct vq *q = &nic.rx[0];
 	unsigned int part = 0;
-	uint32_t id, len;
+	uint32_t id, sum = 0;
 	uint16_t used;
 	uint64_t e;
 
@@ -163,19 +163,19 @@ receive(uint64_t until)
 		for (; q->seen != used; q->seen++) {
 			e = q->used + 4 + 8 * (q->seen % q->size);
 			id = load32(e);
-			len = load32(e + 4);
-			bytes += len;
-			if (part == 0) {
+			if (part == 0)
 				part = load16(MEM + 0x100000 +
 				    id * (uint64_t)NET_SLOT + 10);
-				frames++;
-				bytes -= NET_HDR;
+			sum += load32(e + 4);
+			if (--part == 0) {
+				frames += sum == size + NET_HDR;
+				sum = 0;
 			}
-			part--;
 			vq_put(q, (uint16_t)id);
 		}
 		show(q);
 	}
+	bytes = frames * size;
 }
 
 static void
@@ -198,7 +198,7 @@ serve(void)
 		if (what == 't')
 			transmit(size, begin + hz / 1000 * ms);
 		else
-			receive(begin + hz / 1000 * ms);
+			receive(size, begin + hz / 1000 * ms);
 		put("done ");
 		put_dec(frames);
 		put_char(' ');

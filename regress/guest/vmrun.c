@@ -424,6 +424,12 @@ on_device_failed(struct peer *p, struct msg *m)
 	return 0;
 }
 
+static int
+on_ending(struct peer *p, struct msg *m)
+{
+	return 0;
+}
+
 static const struct msg_handler msgs[] = {
 	{ IMSG_CTL_READY, ROLE_VM, on_ready },
 	{ IMSG_VMDOP_START_VM_RESPONSE, ROLE_VM, on_started },
@@ -433,6 +439,7 @@ static const struct msg_handler msgs[] = {
 	{ IMSG_CTL_CONSOLE_RESPONSE, ROLE_VM, on_console },
 	{ IMSG_CTL_LOG, ROLE_VM, on_log },
 	{ IMSG_VMDOP_DEVICE_FAILED, ROLE_VM, on_device_failed },
+	{ IMSG_VMDOP_VM_ENDING, ROLE_VM, on_ending },
 };
 
 static void

@@ -2,7 +2,8 @@
 # What priv does to a host, on the kernel of the distribution, in the rig:
 # that one has VRFs.  The tests are those of regress/unit.  TAP.
 cd "$(dirname "$0")/../.." || exit 1
-exec regress/rig/rig -t 400 '
+# shellcheck disable=SC2016 # expanded in there
+exec regress/rig/rig -t 900 '
 	n=0 bad=0
 	for t in priv_vrf_test priv_net_test priv_bad_test; do
 		n=$((n + 1))

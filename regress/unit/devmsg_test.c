@@ -42,15 +42,23 @@ static char text[] = "does not answer", vm[] = "web1", path[] = "/vm/a.img",
 static void
 ids(void **state)
 {
-	struct dev_id d = { .kind = DEV_VIOSCSI,
-		.idx = 15,
+	struct dev_id d = { .kind = DEV_VIONET,
+		.idx = VM_MAX_NICS - 1,
 		.flags = 1,
 		.run = 7 };
 
 	assert_int_equal(through_dev_id(&d), 0);
 	d.text = text;
 	assert_int_equal(through_dev_id(&d), 0);
+	d.idx++;
+	assert_int_equal(through_dev_id(&d), EBADMSG);
+	d.kind = DEV_VIOSCSI;
+	d.idx = 0;
+	assert_int_equal(through_dev_id(&d), 0);
+	d.idx = 1;
+	assert_int_equal(through_dev_id(&d), EBADMSG);
 	d.kind = DEV_KIND_MAX;
+	d.idx = 0;
 	assert_int_equal(through_dev_id(&d), EBADMSG);
 	d.kind = 0;
 	d.idx = VM_MAX_DISKS;

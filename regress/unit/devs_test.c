@@ -111,6 +111,8 @@ static void
 activate_and_reset_at_once(void **state)
 {
 	plug();
+	drv_write(0, 32, 1);
+	run();
 	drv_activate(0);
 	drv_reset(0);
 	UNTIL(transports[0].resets > 0);
@@ -118,6 +120,7 @@ activate_and_reset_at_once(void **state)
 	assert_int_equal(transports[0].resets, 1);
 	drv_activate(0);
 	hear(&t.dev[0], IMSG_DEVOP_ACTIVATE);
+	silent(&t.dev[0]);
 }
 
 /* Writes come after the features that they depend on. */

@@ -594,6 +594,29 @@ ports(void **state)
 	ends("db", VMEXIT_POWEROFF);
 }
 
+/* Another prefix is for those that start from now on. */
+static void
+other_prefix(void **state)
+{
+	unsigned int n;
+
+	give_nic("web1", NICF_LOCAL);
+	run("web1");
+	n = nseen;
+	parent.conf->local_prefix = 0x0a000000;
+	parent.conf->local_mask = 0xffff0000;
+	net_configure(&parent);
+	until_ordered();
+	expect(n, IMSG_PRIV_INIT, "");
+	assert_int_equal(seen[n].init.prefix, 0x0a000000);
+	assert_int_equal(seen[n].init.mask, 0xffff0000);
+	assert_string_equal(state_file("hosts"), "100.64.1.3\tweb1\n");
+	ends("web1", VMEXIT_POWEROFF);
+	run("web1");
+	assert_int_equal(vmm.spec->nics[0].net.guest4, 0x0a000103);
+	ends("web1", VMEXIT_POWEROFF);
+}
+
 static void
 no_address(void **state)
 {
@@ -849,6 +872,7 @@ main(void)
 		T(given_twice),
 		T(ports),
 		T(no_address),
+		T(other_prefix),
 		T(reconciled),
 		T(member),
 		T(no_switch),

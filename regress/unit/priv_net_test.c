@@ -121,6 +121,30 @@ names(void **state)
 	end_as_before();
 }
 
+/*
+ * The end of an interface whose tap has gone is ordered when its name could
+ * have another.
+ */
+static void
+name_stays(void **state)
+{
+	struct priv_nic n = rig_local(1, 0), m = rig_local(2, 0);
+	int fd;
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_string_equal(rig.r.ifname, "tap0");
+	rig_close_taps();
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_string_equal(rig.r.ifname, "tap1");
+	fd = dup(rig.fds[0]);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_has(sh("ip -br link"), "tap1");
+	close(fd);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap1"), VMERR_OK);
+	end_as_before();
+}
+
 /* --- addresses of the host ----------------------------------------------- */
 
 static void
@@ -361,6 +385,11 @@ switches(void **state)
 	/* The same again. */
 	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
 	assert_int_equal(rig.r.created, 1);
+	n.flags |= PRIVF_RDOMAIN;
+	n.rdomain = 5;
+	assert_int_equal(rig_nic(&n), VMERR_INVALID);
+	assert_string_equal(rig.r.text, "rdomain 5: bridge7 is not in it");
+	n.rdomain = 0;
 	n.pairs = 2;
 	n.mtu = 9000;
 	assert_int_equal(rig_nic(&n), VMERR_OK);
@@ -570,7 +599,7 @@ checked(void **state)
 	sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	assert_int_equal(rig.r.nnotes, 1);
-	assert_true(noted("net.ipv4.ip_forward is 0"));
+	assert_true(noted("net.ipv4.ip_forward was 0"));
 	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	assert_int_equal(rig.r.nnotes, 0);
@@ -617,6 +646,7 @@ main(int argc, char *argv[])
 		T(local),
 		T(without_inet6),
 		T(names),
+		T(name_stays),
 		T(taken4),
 		T(taken6),
 		T(taken_by_another),

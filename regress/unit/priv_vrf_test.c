@@ -122,7 +122,8 @@ others(void **state)
 static void
 taken(void **state)
 {
-	struct priv_nic n = in_rdomain(1, 7);
+	struct priv_nic n = in_rdomain(1, 7), m = n;
+	char bridge0[] = "bridge0";
 
 	rig_begin();
 	sh("ip link add world type bridge; ip link set world up;"
@@ -131,6 +132,12 @@ taken(void **state)
 	assert_int_equal(rig_switch("bridge0", PRIVF_UP | PRIVF_RDOMAIN, 7),
 	    VMERR_OK);
 	assert_has(sh("ip link show bridge0"), "master vmd-rd7");
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	m.flags = PRIVF_UP | PRIVF_RDOMAIN;
+	m.bridge = bridge0;
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_has(sh("ip link show tap0"), "master bridge0");
+	rig_close_taps();
 	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
 	sh("ip link set world master vmd-rd7");
 	assert_int_equal(rig_nic(&n), VMERR_EXISTS);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <cmocka.h>
 
@@ -104,6 +106,17 @@ static const struct call calls[] = {
 	{ "vioblk", SYS_pwritev2, -1, 0, 0, EBADF, NULL },
 	{ "vioblk", SYS_read, -1, 0, 0, DENIED, "system call 0" },
 	{ "vioblk", SYS_pread64, -1, 0, 0, DENIED, "system call 17" },
+	/* vionet: sends and receives, asks nothing of its tap */
+	{ "vionet", SYS_readv, -1, 0, 0, EBADF, NULL },
+	{ "vionet", SYS_writev, -1, 0, 0, EBADF, NULL },
+	{ "vionet", SYS_ioctl, -1, TUNSETOFFLOAD, 0, DENIED, "16 (ioctl)" },
+	{ "vionet", SYS_ioctl, -1, TUNSETPERSIST, 1, DENIED, "16 (ioctl)" },
+	{ "vionet", SYS_mmap, 0, 4096, 0, DENIED, "9 (mmap)" },
+	{ "vionet", SYS_read, -1, 0, 0, DENIED, "system call 0" },
+	{ "vionet_open", SYS_ioctl, -1, TUNSETOFFLOAD, 0, EBADF, NULL },
+	{ "vionet_open", SYS_ioctl, -1, TUNSETVNETHDRSZ, 0, EBADF, NULL },
+	{ "vionet_open", SYS_ioctl, -1, TUNSETPERSIST, 1, DENIED, "16 (ioctl)" },
+	{ "vionet_open", SYS_ioctl, -1, SIOCSIFHWADDR, 1, DENIED, "16" },
 	{ "vioscsi", SYS_pwritev2, -1, 0, 0, DENIED, "system call 328" },
 	/* vmm: starts and ends processes, reaches nothing by name */
 	{ "vmm", SYS_execveat, -1, PATH, 0, ENOENT, NULL },
@@ -297,6 +310,9 @@ test_sizes(void **state)
 		{ "vioblk", 12 },
 		{ "vioblk_open", 32 },
 		{ "vioblk_sync", 22 },
+		{ "vionet", 12 },
+		{ "vionet_open", 22 },
+		{ "vionet_sync", 15 },
 		{ "vioscsi", 12 },
 		{ "vioscsi_open", 32 },
 		{ "vioscsi_sync", 22 },
@@ -374,6 +390,9 @@ test_inclusion(void **state)
 		{ "vioblk", "vioblk_open" },
 		{ "vioblk_sync", "vioblk_open" },
 		{ "vioblk_open", "vmm" },
+		{ "vionet", "vionet_open" },
+		{ "vionet_sync", "vionet_open" },
+		{ "vionet_open", "vmm" },
 		{ "vioscsi", "vioscsi_open" },
 		{ "vioscsi_sync", "vioscsi_open" },
 		{ "vioscsi_open", "vmm" },

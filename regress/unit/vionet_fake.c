@@ -118,6 +118,14 @@ const struct net_backend net_tap = {
 	.watch = host_watch,
 };
 
+/* Nothing here is about streams. */
+const struct net_backend net_stream = {
+	.open = host_open,
+	.read = host_read,
+	.write = host_write,
+	.watch = host_watch,
+};
+
 void
 fake_in(struct fake *f, unsigned int pair, const void *p, size_t len)
 {

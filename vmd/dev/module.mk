@@ -61,10 +61,17 @@ dev_qcow2_test_LIBS = $(DISK_LIBS) -lbsd
 $(B)/unit/dev_life_test $(B)/unit/dev_badpeer_test \
 $(B)/unit/dev_qcow2_test: | $(B)/vmd-guest
 
-# All of vionet but the tap.
+# All of vionet but the host's side.
 VIONET_TEST_SRCS = regress/unit/vionet_fake.c \
-	$(filter-out vmd/dev/vionet_tap.c,$(VIONET_SRCS)) $(NET_SRCS) \
+	$(filter-out vmd/dev/vionet_tap.c vmd/dev/vionet_stream.c \
+		vmd/dev/stream.c,$(VIONET_SRCS)) $(NET_SRCS) \
 	$(VIRTIO_SRCS) $(UTIL_SRCS)
-UNIT += vionet_test
+UNIT += vionet_test vionet_more_test
 vionet_test_SRCS = $(VIONET_TEST_SRCS)
 vionet_test_LIBS = -lbsd
+vionet_more_test_SRCS = $(VIONET_TEST_SRCS)
+vionet_more_test_LIBS = -lbsd
+
+FUZZ += vionet
+vionet_FUZZ_SRCS = $(VIONET_TEST_SRCS)
+vionet_FUZZ_LIBS = -lbsd

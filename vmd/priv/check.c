@@ -27,16 +27,18 @@ static void note(struct priv_result *r, const char *fmt, ...)
 static void
 note(struct priv_result *r, const char *fmt, ...)
 {
-	char text[PRIV_NOTE_MAX + 1];
+	char *text;
 	va_list ap;
 
 	if (r->nnotes == PRIV_MAX_NOTES)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vasprintf(&text, fmt, ap) != -1) {
+		if (strlen(text) > PRIV_NOTE_MAX)
+			text[PRIV_NOTE_MAX] = '\0';
+		r->notes[r->nnotes++] = text;
+	}
 	va_end(ap);
-	if ((r->notes[r->nnotes] = strdup(text)) != NULL)
-		r->nnotes++;
 }
 
 /* --- chains of the packet filter ----------------------------------------- */

@@ -80,6 +80,9 @@ check_addrs(const struct priv_nic *c)
 			    "nat, inet6 and forward need a local interface");
 		return 0;
 	}
+	/* One in use may be of a prefix that was there before. */
+	if (c->flags & PRIVF_ADOPT)
+		return 0;
 	if ((c->host4 & 1) != 0 || c->guest4 != c->host4 + 1 ||
 	    (c->host4 & priv.mask) != priv.prefix)
 		return priv_failx(VMERR_INVALID,
@@ -156,9 +159,12 @@ adopt(struct nic *n, struct link *l)
 	return 0;
 }
 
+/* A member of a bridge is where that is. */
 static int
 bridge_of(const struct priv_nic *c, struct link *br)
 {
+	struct link vrf = { .table = 0 };
+
 	memset(br, 0, sizeof(*br));
 	if (c->bridge == NULL)
 		return 0;
@@ -166,6 +172,11 @@ bridge_of(const struct priv_nic *c, struct link *br)
 		return priv_fail("%s", c->bridge);
 	if (strcmp(br->kind, "bridge") != 0)
 		return priv_failx(VMERR_INVALID, "%s: not a bridge", c->bridge);
+	if (br->master != 0 && link_by_index((int)br->master, &vrf) == -1)
+		return priv_fail("%s", c->bridge);
+	if ((c->flags & PRIVF_RDOMAIN) && vrf.table != c->rdomain)
+		return priv_failx(VMERR_INVALID, "rdomain %u: %s is not in it",
+		    c->rdomain, c->bridge);
 	return 0;
 }
 
@@ -315,11 +326,12 @@ nic_add(struct priv_nic *conf, int *fds, struct link *l)
 	memset(conf, 0, sizeof(*conf));
 	if (n->conf.ifname != NULL)
 		strlcpy(n->name, n->conf.ifname, sizeof(n->name));
-	TAILQ_INSERT_TAIL(&priv.nics, n, entry);
-	if (set_up(n, fds, l) == 0 && settle() == 0)
-		return 0;
-	/* What failed has been said; what follows must not change that. */
-	TAILQ_REMOVE(&priv.nics, n, entry);
+	if (set_up(n, fds, l) == 0) {
+		TAILQ_INSERT_TAIL(&priv.nics, n, entry);
+		if (settle() == 0)
+			return 0;
+		TAILQ_REMOVE(&priv.nics, n, entry);
+	}
 	for (i = 0; i < NET_MAX_PAIRS; i++)
 		fd_close(&fds[i]);
 	nic_free(n);

@@ -73,7 +73,7 @@ begin(void)
 static int
 init(const struct priv_init *i)
 {
-	if (priv.init)
+	if (priv.init && (i->tag == NULL || strcmp(i->tag, priv.tag) != 0))
 		return priv_failx(VMERR_EXISTS, "priv has its tag already");
 	if (!name_is_tag(i->tag))
 		return priv_failx(VMERR_INVALID, "not a tag");
@@ -85,7 +85,9 @@ init(const struct priv_init *i)
 	priv.prefix = i->prefix;
 	priv.mask = i->mask;
 	memcpy(priv.prefix6, i->prefix6, sizeof(priv.prefix6));
-	sysctl_inherit(i->forwarding);
+	/* Later ones tell of another prefix. */
+	if (!priv.init)
+		sysctl_inherit(i->forwarding);
 	priv.init = 1;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "lib/sandbox/sandbox.h"
@@ -107,8 +108,9 @@ sysctl_quiet(const char *ifname, int inet6)
  * and put back.
  */
 struct kept {
-	char *path;
+	SLIST_ENTRY(kept) entry;
 	int value;
+	char path[];
 };
 
 static struct fwd {
@@ -117,12 +119,12 @@ static struct fwd {
 	const char *dir;  /* one directory an interface */
 	const char *keep; /* file in it to be put back ... */
 	int keep_value;	  /* ... if it is this */
-	struct kept *kept;
-	size_t nkept;
+	SLIST_HEAD(, kept) kept;
 } fwds[] = {
-	{ PRIVFWD_4, "ipv4/ip_forward", "ipv4/conf", "forwarding", 1, NULL, 0 },
+	{ PRIVFWD_4, "ipv4/ip_forward", "ipv4/conf", "forwarding", 1,
+	    SLIST_HEAD_INITIALIZER(kept) },
 	{ PRIVFWD_6, "ipv6/conf/all/forwarding", "ipv6/conf", "accept_ra", 1,
-	    NULL, 0 },
+	    SLIST_HEAD_INITIALIZER(kept) },
 };
 #define NFWDS (sizeof(fwds) / sizeof(fwds[0]))
 
@@ -131,15 +133,14 @@ static uint32_t turned_on; /* by us; it was off */
 static void
 keep(struct fwd *f, const char *path, int value)
 {
+	size_t len = strlen(path) + 1;
 	struct kept *k;
 
-	k = reallocarray(f->kept, f->nkept + 1, sizeof(*k));
-	if (k == NULL)
+	if ((k = malloc(sizeof(*k) + len)) == NULL)
 		return;
-	f->kept = k;
-	if ((k[f->nkept].path = strdup(path)) == NULL)
-		return;
-	k[f->nkept++].value = value;
+	k->value = value;
+	memcpy(k->path, path, len);
+	SLIST_INSERT_HEAD(&f->kept, k, entry);
 }
 
 /* Each interface, and "all" and "default". */
@@ -172,33 +173,31 @@ keep_all(struct fwd *f)
 static void
 put_back(struct fwd *f)
 {
-	size_t i;
+	struct kept *k;
 
-	for (i = 0; i < f->nkept; i++) {
+	while ((k = SLIST_FIRST(&f->kept)) != NULL) {
+		SLIST_REMOVE_HEAD(&f->kept, entry);
 		/* Of an interface that has gone there is nothing to do. */
-		if (sysctl_set(f->kept[i].path, f->kept[i].value) == -1 &&
-		    errno != ENOENT)
-			log_warn("%s", f->kept[i].path);
-		free(f->kept[i].path);
+		if (sysctl_set(k->path, k->value) == -1 && errno != ENOENT)
+			log_warn("%s", k->path);
+		free(k);
 	}
-	free(f->kept);
-	f->kept = NULL;
-	f->nkept = 0;
 }
 
 static int
 turn_on(struct fwd *f)
 {
 	static const char redirects[] = "ipv4/conf/all/accept_redirects";
-	size_t i;
+	const struct kept *k;
 
 	if (sysctl_get(f->path) > 0)
 		return 0; /* somebody's, or done */
 	keep_all(f);
 	if (f->bit == PRIVFWD_4)
 		keep(f, redirects, sysctl_get(redirects));
-	for (i = 0; f->bit == PRIVFWD_6 && i < f->nkept; i++)
-		sysctl_set(f->kept[i].path, 2);
+	if (f->bit == PRIVFWD_6)
+		SLIST_FOREACH(k, &f->kept, entry)
+			sysctl_set(k->path, 2);
 	if (sysctl_set(f->path, 1) == -1) {
 		priv_fail(NET_DIR "/%s", f->path);
 		put_back(f);

@@ -202,6 +202,7 @@ pass_on(struct vdev *v, const struct notes *n)
 
 	if (n->activate && n->reset) {
 		/* It never heard of it. */
+		v->held.nwrites = 0;
 		vdev_reset_done(v);
 		return;
 	}

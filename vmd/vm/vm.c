@@ -82,9 +82,10 @@ vm_end(struct vm *vm)
 	if (vm->devs == NULL)
 		vm_leave(vm);
 	/* Those that end from here on were told to: vmm is to know first. */
-	if (peer_send(vm->up, IMSG_VMDOP_VM_ENDING, no_request, NULL, NULL,
-		0) == -1 ||
-	    peer_flush(vm->up, LAST_WORDS_MS) == -1)
+	if (devs_count(vm->devs) > 0 &&
+	    (peer_send(vm->up, IMSG_VMDOP_VM_ENDING, no_request, NULL, NULL,
+		 0) == -1 ||
+		peer_flush(vm->up, LAST_WORDS_MS) == -1))
 		log_warn("vmm");
 	devs_shutdown(vm->devs);
 }

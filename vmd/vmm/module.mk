@@ -27,6 +27,8 @@ launch_test_SRCS = $(VMMROLE_TEST_SRCS)
 launch_test_LIBS = -levent_core -lbsd
 
 # Devices of guests.
-UNIT += vmmdev_test
+UNIT += vmmdev_test vmmdev_fail_test
 vmmdev_test_SRCS = $(VMMROLE_TEST_SRCS)
 vmmdev_test_LIBS = -levent_core -lbsd
+vmmdev_fail_test_SRCS = $(VMMROLE_TEST_SRCS)
+vmmdev_fail_test_LIBS = -levent_core -lbsd

@@ -43,7 +43,7 @@ struct nic {
 	unsigned int nbufs; /* of each receive queue */
 	unsigned int slot;  /* bytes of each */
 	uint64_t mem;	    /* of all that follows */
-	uint16_t heads;	    /* of tx, that are on their way */
+	int hasty;	    /* do not wait until a frame is gone */
 };
 
 /* Memory that an interface needs, in order: rings, buffers. */
