@@ -257,6 +257,35 @@ nat(void **state)
 	end_as_before();
 }
 
+/* Without nat a guest has the host alone, unless the host forwards anyway. */
+static void
+fence(void **state)
+{
+	static const char rule[] =
+	    "meta nfproto ipv4 iifname @local iifname != @routed drop";
+	struct priv_nic n = rig_local(1, PRIVF_NAT);
+	struct priv_nic m = rig_local(2, 0);
+	int fd;
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd = dup(rig.fds[0]);
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_has(sh("nft list ruleset"), rule);
+	assert_has(sh("nft list ruleset"), "elements = { \"tap0\" }");
+	rig_close_taps();
+	close(fd);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap1"), VMERR_OK);
+	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_hasnt(sh("nft list ruleset"), rule);
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
+	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
+	end_as_before();
+}
+
 /* What forwarding changes beside itself is put back too. */
 static void
 forwarding(void **state)
@@ -651,6 +680,7 @@ main(int argc, char *argv[])
 		T(taken6),
 		T(taken_by_another),
 		T(nat),
+		T(fence),
 		T(forwarding),
 		T(forwarding_inherited),
 		T(filter_refused),

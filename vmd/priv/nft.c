@@ -145,12 +145,32 @@ put_forwards(FILE *f, const char *local)
 	}
 }
 
+/*
+ * Where the host forwards because of us, local interfaces that did not ask
+ * for it go on as before: with the host alone.
+ */
+static void
+put_fence(FILE *f, const char *family)
+{
+	fprintf(f,
+	    "\t\tmeta nfproto %s iifname @local iifname != @routed drop\n"
+	    "\t\tmeta nfproto %s oifname @local oifname != @routed drop\n",
+	    family, family);
+}
+
 static void
 put_chains(FILE *f)
 {
+	uint32_t ours = sysctl_forward_ours();
+
 	fputs("\tchain forward {\n"
-	      "\t\ttype filter hook forward priority 0; policy accept;\n"
-	      "\t\tiifname @routed accept\n"
+	      "\t\ttype filter hook forward priority 0; policy accept;\n",
+	    f);
+	if (ours & PRIVFWD_4)
+		put_fence(f, "ipv4");
+	if (ours & PRIVFWD_6)
+		put_fence(f, "ipv6");
+	fputs("\t\tiifname @routed accept\n"
 	      "\t\toifname @routed ct state established,related accept\n"
 	      "\t\toifname @routed ct status dnat accept\n"
 	      "\t}\n"

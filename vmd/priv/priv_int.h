@@ -198,6 +198,8 @@ int sysctl_set(const char *path, int value);
 int sysctl_forward(uint32_t want);
 /* What is on because of us; and what an earlier priv left on. */
 uint32_t sysctl_forwarding(void);
+/* PRIVFWD_* that would be off without us. */
+uint32_t sysctl_forward_ours(void);
 void sysctl_inherit(uint32_t forwarding);
 
 /* --- taps (tap.c) -------------------------------------------------------- */

@@ -242,6 +242,18 @@ sysctl_forwarding(void)
 	return turned_on;
 }
 
+uint32_t
+sysctl_forward_ours(void)
+{
+	uint32_t ours = turned_on;
+	size_t i;
+
+	for (i = 0; i < NFWDS; i++)
+		if (sysctl_get(fwds[i].path) == 0)
+			ours |= fwds[i].bit;
+	return ours;
+}
+
 void
 sysctl_inherit(uint32_t forwarding)
 {
