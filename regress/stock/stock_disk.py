@@ -13,8 +13,6 @@ from vmdtest import (BUILD, SLOW, Daemon, descendants, wait_gone)
 from stock_guest import INITRD, KERNEL, ROOT, boot, booted, runs, stopped
 
 MIB = 1 << 20
-# Guests with two hang now and then in the rig, whose own two CPUs are
-# emulated: an interrupt between them gets lost.
 CPUS = 2 if os.environ.get("CHECK_LONG") else 1
 CONF = """
 vm "root" {

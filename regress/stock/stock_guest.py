@@ -1,8 +1,9 @@
 """A stock guest: how it is started, seen to run, and stopped."""
 import collections
+import os
 import time
 
-from vmdtest import BUILD, TOP
+from vmdtest import BUILD, TOP, rig_state
 
 KERNEL = TOP + "/build/cache/guest/vmlinuz"
 INITRD = BUILD + "/stock/initrd"
@@ -14,17 +15,30 @@ runs = collections.Counter()
 def boot(vmd, name):
     """Start it and wait on its console, which begins with what it said in
     earlier runs; what it saw."""
-    vmd.vmctl("start", name)
     runs[name] += 1
-    with vmd.console(name) as con:
-        for _ in range(runs[name]):
-            seen = booted(con)
-    return seen
+    for again in True, False:
+        vmd.vmctl("start", name)
+        with vmd.console(name) as con:
+            try:
+                for n in range(runs[name]):
+                    seen = booted(con)
+                return seen
+            except AssertionError:
+                # The rig's emulated CPU loses its way once in hundreds of
+                # boots, long before the guest's first word: its page
+                # tables are gone while its kernel moves itself.
+                if (not again or not os.environ.get("RIG") or
+                        n + 1 != runs[name] or con.out.text.count(
+                            "GUEST cpus=") != n):
+                    raise
+        rig_state("%s hangs before its first word, once more" % name)
+        vmd.vmctl("stop", "-f", "-w", name, timeout=60)
+    return None
 
 
 def booted(console):
     """Wait for the guest's own words; what it saw."""
-    m = console.expect(r"GUEST cpus=(\d+) memory=(\d+) clock=(\d+)\s", 60)
+    m = console.expect(r"GUEST cpus=(\d+) memory=(\d+) clock=(\d+)\s", 25)
     now = time.time()
     console.expect("guest# ", 30)
     return int(m[1]), int(m[2]) << 10, int(m[3]) - now

@@ -333,6 +333,25 @@ def check_same(before, after):
         assert old == new, "%s: %s, was %s" % (key, new, old)
 
 
+def rig_state(why):
+    """Say, in comments, what KVM and the guests do in a rig that hangs."""
+    subprocess.run("mount -t debugfs none /sys/kernel/debug", shell=True,
+                   stderr=subprocess.DEVNULL)
+    show = ("for f in /sys/kernel/debug/kvm/*; do [ -f $f ] && "
+            "echo $(basename $f) $(cat $f); done | grep -v ' 0$' | xargs; "
+            "grep -E 'LOC|RES|CAL' /proc/interrupts; "
+            "cd /sys/kernel/debug/tracing && echo >trace && "
+            "echo 1 >events/kvm/enable && sleep 0.2; "
+            "echo 0 >events/kvm/enable; head -40 trace | cut -c 1-160; "
+            "for p in $(pgrep -f 'vmd: vm/'); do cat /proc/$p/cmdline "
+            "/proc/$p/task/*/wchan /proc/$p/task/*/stack; echo; done")
+    p = subprocess.run(["bash", "-c", show], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, errors="replace")
+    for line in [why] + p.stdout.splitlines():
+        print("# rig: " + line.replace("\0", " "))
+    sys.stdout.flush()
+
+
 class Tap:
     """Test functions run in order; each one's failure is its own."""
 
@@ -359,6 +378,8 @@ class Tap:
                 print("not ok %d - %s" % (n, name))
                 for line in traceback.format_exc().splitlines():
                     print("# " + line)
+                if os.environ.get("RIG"):
+                    rig_state("after this failure")
             else:
                 print("ok %d - %s" % (n, name))
             sys.stdout.flush()
