@@ -153,6 +153,36 @@ without_nat(void **state)
 	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
 }
 
+/* Nor does anybody else who is only near a host that forwards because of us. */
+static void
+beside_nat(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT), m = rig_local(2, 0);
+	char bridge[] = "bridge7";
+
+	m.flags = PRIVF_UP;
+	rig_begin();
+	make_world();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_close_taps();
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	send_udp4(WORLD + 1);
+	assert_int_equal(left(), 0);
+	rig_close_taps();
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	m.bridge = bridge;
+	m.mac[5]++;
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_int_equal(
+	    sscanf(sh("ip -o link show bridge7 | sed 's/.*ether //'"),
+		"%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &rig.r.mac[0], &rig.r.mac[1],
+		&rig.r.mac[2], &rig.r.mac[3], &rig.r.mac[4], &rig.r.mac[5]),
+	    6);
+	send_udp4(WORLD + 1);
+	assert_int_equal(left(), 0);
+	end();
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -165,6 +195,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		T(spoofed),
 		T(without_nat),
+		T(beside_nat),
 	};
 
 	setproctitle_init(argc, argv, environ);
