@@ -200,16 +200,16 @@ put_chains(FILE *f)
 	      "\t\ttype filter hook forward priority 0; policy accept;\n"
 	      "\t\tiifname . ip saddr @source4 accept\n"
 	      "\t\tiifname . ip6 saddr @source6 accept\n"
-	      "\t\tiifname @routed drop\n",
+	      "\t\tiifname @routed drop\n"
+	      "\t\toifname @routed ct state established,related accept\n"
+	      "\t\toifname @routed ct status dnat accept\n",
 	    f);
 	/* What forwards only because of us does it for those only. */
 	if (sysctl_is_ours(PRIVFWD_4))
 		fputs("\t\tiifname @near ip version 4 drop\n", f);
 	if (sysctl_is_ours(PRIVFWD_6))
 		fputs("\t\tiifname @near ip6 version 6 drop\n", f);
-	fputs("\t\toifname @routed ct state established,related accept\n"
-	      "\t\toifname @routed ct status dnat accept\n"
-	      "\t}\n"
+	fputs("\t}\n"
 	      "\tchain prerouting {\n"
 	      "\t\ttype nat hook prerouting priority -100; policy accept;\n",
 	    f);
