@@ -55,20 +55,26 @@ left(void)
 }
 
 static void
-send_udp4(uint32_t src)
+send_udp4_to(uint32_t src, uint32_t dst)
 {
 	static const uint8_t mac[6] = { 0xfe, 0xe1, 0xbb, 0, 0, 1 };
 	uint8_t buf[VNET + 64] = { 0 };
 	struct pkt_to t = { .smac = mac,
 		.dmac = rig.r.mac,
 		.src4 = src,
-		.dst4 = WORLD,
+		.dst4 = dst,
 		.sport = 1000,
 		.dport = 2000,
 		.len = 8 };
 	size_t len = VNET + pkt_put_udp4(buf + VNET, &t);
 
 	assert_int_equal(write(rig.fds[0], buf, len), len);
+}
+
+static void
+send_udp4(uint32_t src)
+{
+	send_udp4_to(src, WORLD);
 }
 
 static void
@@ -153,6 +159,72 @@ without_nat(void **state)
 	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
 }
 
+/* Is somebody looked for at that tap? */
+static int
+asked(int fd)
+{
+	uint8_t buf[2048];
+	int found = 0;
+
+	while (read(fd, buf, sizeof(buf)) > VNET + PKT_ETH)
+		found |= pkt_get16(buf + VNET + 12) == PKT_TYPE_ARP;
+	return found;
+}
+
+/* What one guest offers at a port of the host is there for the others. */
+static void
+forwarded(void **state)
+{
+	struct priv_nic n = rig_local(1, 0), m = rig_local(2, 0);
+	int fd;
+
+	n.nforwards = 1;
+	n.forwards[0] = (struct net_forward){ 17, 2000, 53 };
+	rig_begin();
+	make_world();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd = rig.fds[0];
+	rig.nfds = 0;
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_false(asked(fd));
+	send_udp4_to(m.guest4, n.guest4);
+	assert_false(asked(fd));
+	send_udp4_to(m.guest4, m.host4);
+	assert_true(asked(fd));
+	close(fd);
+	end();
+}
+
+/* Nor does anybody else who is only near a host that forwards because of us. */
+static void
+beside_nat(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT), m = rig_local(2, 0);
+	char bridge[] = "bridge7";
+
+	m.flags = PRIVF_UP;
+	rig_begin();
+	make_world();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_close_taps();
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	send_udp4(WORLD + 1);
+	assert_int_equal(left(), 0);
+	rig_close_taps();
+	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
+	m.bridge = bridge;
+	m.mac[5]++;
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	assert_int_equal(
+	    sscanf(sh("ip -o link show bridge7 | sed 's/.*ether //'"),
+		"%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &rig.r.mac[0], &rig.r.mac[1],
+		&rig.r.mac[2], &rig.r.mac[3], &rig.r.mac[4], &rig.r.mac[5]),
+	    6);
+	send_udp4(WORLD + 1);
+	assert_int_equal(left(), 0);
+	end();
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -165,6 +237,8 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		T(spoofed),
 		T(without_nat),
+		T(beside_nat),
+		T(forwarded),
 	};
 
 	setproctitle_init(argc, argv, environ);

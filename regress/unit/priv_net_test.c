@@ -544,9 +544,10 @@ adopted(void **state)
 	rig_begin();
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	fd = dup(rig.fds[0]);
+	snprintf(was, sizeof(was), "%s", sh("nft list ruleset"));
 	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
 	assert_int_equal(rig_switch("bridge8", PRIVF_UP, 0), VMERR_OK);
-	snprintf(was, sizeof(was), "%s", sh("nft list ruleset"));
+	assert_has(sh("nft list ruleset"), "{ \"tap0\", \"bridge7\"");
 	rig_kill();
 	assert_string_equal(sh("nft list ruleset"), "");
 	rig_start();

@@ -178,7 +178,8 @@ parent_priv_result(struct peer *peer, struct msg *m)
 	if (wire_end(&m->body) == 0 && o != NULL && o->id == m->hdr.reqid &&
 	    fits(o, m, &r)) {
 		rc = 0;
-		event_del(p->net->deadline);
+		if (p->net->deadline != NULL)
+			event_del(p->net->deadline);
 		TAILQ_REMOVE(&p->net->orders, o, entry);
 		net_forwarding(p, r.forwarding);
 		send_next(p);

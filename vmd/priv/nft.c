@@ -135,12 +135,34 @@ put_set(FILE *f, const char *name, const char *type, pick in,
 	fputs(count > 0 ? " }; }\n" : " }\n", f);
 }
 
+/* Where guests are: taps that are on no bridge, and bridges of ours. */
+static void
+put_near(FILE *f)
+{
+	const struct nic *n;
+	const struct sw *s;
+	const char *sep = "";
+
+	fputs("\tset near { type ifname; elements = { ", f);
+	TAILQ_FOREACH(n, &priv.nics, entry) {
+		if (n->conf.bridge != NULL)
+			continue;
+		fputs(sep, f);
+		put_name(f, n);
+		sep = ", ";
+	}
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (s->ours)
+			fprintf(f, ", \"%s\"", s->name);
+	fputs(" }; }\n", f);
+}
+
 /*
  * Ports of the host that lead to a guest.  Not those of 127.0.0.1: its
  * packets never leave the host.
  */
 static void
-put_forwards(FILE *f, const char *local)
+put_forwards(FILE *f)
 {
 	const struct nic *n;
 	const struct net_forward *w;
@@ -178,25 +200,25 @@ put_chains(FILE *f)
 	      "\t\ttype filter hook forward priority 0; policy accept;\n"
 	      "\t\tiifname . ip saddr @source4 accept\n"
 	      "\t\tiifname . ip6 saddr @source6 accept\n"
-	      "\t\tiifname @routed drop\n",
+	      "\t\tiifname @routed drop\n"
+	      "\t\toifname @routed ct state established,related accept\n"
+	      "\t\toifname @routed ct status dnat accept\n",
 	    f);
 	/* What forwards only because of us does it for those only. */
 	if (sysctl_is_ours(PRIVFWD_4))
-		fputs("\t\tiifname @local ip version 4 drop\n", f);
+		fputs("\t\tiifname @near ip version 4 drop\n", f);
 	if (sysctl_is_ours(PRIVFWD_6))
-		fputs("\t\tiifname @local ip6 version 6 drop\n", f);
-	fputs("\t\toifname @routed ct state established,related accept\n"
-	      "\t\toifname @routed ct status dnat accept\n"
-	      "\t}\n"
+		fputs("\t\tiifname @near ip6 version 6 drop\n", f);
+	fputs("\t}\n"
 	      "\tchain prerouting {\n"
 	      "\t\ttype nat hook prerouting priority -100; policy accept;\n",
 	    f);
-	put_forwards(f, "");
+	put_forwards(f);
 	fputs("\t}\n"
 	      "\tchain output {\n"
 	      "\t\ttype nat hook output priority -100; policy accept;\n",
 	    f);
-	put_forwards(f, "");
+	put_forwards(f);
 	fputs("\t}\n"
 	      "\tchain postrouting {\n"
 	      "\t\ttype nat hook postrouting priority 100; policy accept;\n"
@@ -259,6 +281,7 @@ put_table(FILE *f, int routed)
 	put_groups(f);
 	if (routed) {
 		put_set(f, "local", "ifname", is_local, put_name);
+		put_near(f); /* who is routed is among them */
 		put_set(f, "routed", "ifname", is_routed, put_name);
 		put_set(f, "source4", "ifname . ipv4_addr", is_routed,
 		    put_source4);

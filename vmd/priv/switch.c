@@ -123,6 +123,19 @@ record(const struct priv_switch *c, int ours)
 	return 0;
 }
 
+static void
+forget(const char *name)
+{
+	struct sw *s;
+
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (strcmp(s->name, name) == 0) {
+			TAILQ_REMOVE(&priv.sws, s, entry);
+			free(s);
+			return;
+		}
+}
+
 int
 switch_add(const struct priv_switch *c, uint32_t *created)
 {
@@ -146,14 +159,19 @@ switch_add(const struct priv_switch *c, uint32_t *created)
 	/* Guests may be on one that was there: it stays known. */
 	if ((rc == 0 || (ours && !made)) && record(c, ours) == -1)
 		rc = -1;
+	if (nft_apply() == -1)
+		rc = -1;
 	if (rc == -1)
 		goto undo;
 	*created = (uint32_t)ours;
 	vrf_tidy(0); /* one that it was in before */
 	return 0;
 undo:
-	if (made && l.index != 0)
+	if (made && l.index != 0) {
 		link_del(l.index);
+		forget(c->ifname);
+		nft_apply();
+	}
 	vrf_tidy(0);
 	return -1;
 }
@@ -168,7 +186,6 @@ is_member(const struct link *l, void *arg)
 int
 switch_del(const char *name)
 {
-	struct sw *s;
 	struct link l;
 	int members;
 
@@ -185,13 +202,7 @@ switch_del(const char *name)
 			return priv_fail("%s", name);
 		log_info("%s: removed", name);
 	}
-	TAILQ_FOREACH(s, &priv.sws, entry)
-		if (strcmp(s->name, name) == 0)
-			break;
-	if (s != NULL) {
-		TAILQ_REMOVE(&priv.sws, s, entry);
-		free(s);
-	}
+	forget(name);
 	vrf_tidy(0);
-	return 0;
+	return nft_apply();
 }
