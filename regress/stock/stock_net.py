@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 
-from vmdtest import SLOW, Daemon, descendants, wait_gone
+from vmdtest import BUILD, SLOW, Daemon, descendants, wait_gone
 from stock_guest import INITRD, KERNEL, booted
 import stock_world as world
 from stock_world import HOST, HOST6, NAME, NAMED, WORLD, WORLD6
@@ -328,6 +328,14 @@ def rdomain(vmd):
     g.ping(WORLD, status=1, more="-I eth3")
 
 
+def vrf(vmd):
+    """the tests of routing domains of priv itself, where there are VRFs"""
+    out = run(BUILD + "/unit/priv_vrf_test")
+    assert "\nok " in out and "\nnot ok" not in out, out
+    if os.environ.get("RIG"):
+        assert "without" not in out, out
+
+
 def user(vmd):
     """user mode: address, the world by way of the host, a forwarded port"""
     net.start(vmd)
@@ -458,7 +466,7 @@ def crashed(vmd):
 
 
 TESTS = (online, nat, inet6, advertised, bridge, isolated, locked, rdomain,
-         user, jumbo, iperf, killed, leaves_nothing, crashed)
+         vrf, user, jumbo, iperf, killed, leaves_nothing, crashed)
 
 
 def end(bad):
