@@ -36,6 +36,14 @@ FUZZ =
 GUEST_TESTS =
 HOST_TESTS =
 
+# Unit tests that link the same: $(call units,NAMES,VARIABLE OF SOURCES,LIBS)
+define unit_of
+UNIT += $(1)
+$(1)_SRCS = $$($(2))
+$(1)_LIBS = $(3)
+endef
+units = $(foreach t,$(1),$(eval $(call unit_of,$(t),$(strip $(2)),$(3))))
+
 # Each module.mk lists its sources and what its tests link.
 include $(sort $(wildcard lib/*/module.mk proc/module.mk vmd/module.mk \
 	vmd/*/module.mk vmctl/module.mk regress/*/module.mk))

@@ -12,8 +12,6 @@
 
 #define NET_RA_LIFETIME 1800 /* seconds of the router */
 #define NET_RA_INTERVAL 600  /* seconds between unsolicited ones, at most */
-#define NET_RA_FIRST	3    /* how many, after the link came up, ... */
-#define NET_RA_FIRST_S	16   /* ... come sooner: seconds between them */
 
 /* Answer a router solicitation; as net_answer(). */
 int net_ra(const struct net_conf *n, const uint8_t *frame, size_t len, int how,

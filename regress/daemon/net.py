@@ -149,6 +149,7 @@ def online(vmd):
 @tap.test
 def macs(vmd):
     """a guest has the same MAC each time, and no two the same"""
+    before = host()
     vmd.vmctl("start", "web")
     vmd.vmctl("start", "db")
     first = [n["mac"] for n in nics(vmd, "web") + nics(vmd, "db")]
@@ -158,6 +159,7 @@ def macs(vmd):
     vmd.vmctl("start", "web")
     assert first == [n["mac"] for n in nics(vmd, "web") + nics(vmd, "db")]
     stop(vmd, "web", "db")
+    same(before)
 
 
 @tap.test

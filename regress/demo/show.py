@@ -40,10 +40,10 @@ def vmctl(vmd, *args):
 
 say("The configuration")
 print(CONF, end="")
+say("Its disk, over an image with a root file system")
+create = ("create", "-b", BUILD + "/stock/root.qcow2", DIR + "/demo.qcow2")
+run(BUILD + "/vmctl", *create, show=("vmctl", *create))
 with Daemon(CONF, dir=DIR) as vmd:
-    say("Its disk, over an image with a root file system")
-    vmctl(vmd, "create", "-b", BUILD + "/stock/root.qcow2",
-          DIR + "/demo.qcow2")
     say("vmd starts")
     print("$ vmd -f vm.conf")
     vmd.probed()

@@ -50,4 +50,35 @@ body_same(const struct ibuf *view, struct ibuf *again, const uint8_t *data,
 	ibuf_free(again);
 }
 
+/* try_TYPE(): read one, write it again, compare, free it. */
+#define TRY_WITH(type, fini)                                                   \
+	static void try_##type(const uint8_t *data, size_t size)               \
+	{                                                                      \
+		struct ibuf view, *b;                                          \
+		struct type x;                                                 \
+                                                                               \
+		body_init(&view, data, size);                                  \
+		if (type##_get(&view, &x) == -1)                               \
+			return;                                                \
+		b = body_new();                                                \
+		if (type##_put(b, &x) == -1)                                   \
+			abort();                                               \
+		body_same(&view, b, data, size);                               \
+		fini;                                                          \
+	}
+
+#define TRY(type)      TRY_WITH(type, type##_fini(&x))
+#define TRY_FLAT(type) TRY_WITH(type, (void)0)
+
+typedef void body_try(const uint8_t *data, size_t size);
+
+/* The first byte says which. */
+static inline int
+body_try_one(body_try *const *tries, size_t n, const uint8_t *data, size_t size)
+{
+	if (size > 0)
+		tries[data[0] % n](data + 1, size - 1);
+	return 0;
+}
+
 #endif

@@ -6,26 +6,7 @@
 #include "lib/proto/imginfo.h"
 #include "lib/proto/vminfo.h"
 
-#define TRY(type)                                                              \
-	static void try_##type(const uint8_t *data, size_t size)               \
-	{                                                                      \
-		struct ibuf view, *b;                                          \
-		struct type x;                                                 \
-                                                                               \
-		body_init(&view, data, size);                                  \
-		if (type##_get(&view, &x) == -1)                               \
-			return;                                                \
-		b = body_new();                                                \
-		if (type##_put(b, &x) == -1)                                   \
-			abort();                                               \
-		body_same(&view, b, data, size);                               \
-		type##_fini(&x);                                               \
-	}
-
-/* It has nothing to be freed. */
-#define dev_list_fini(l) ((void)(l))
-
-TRY(dev_list)
+TRY_FLAT(dev_list)
 TRY(vmop_result)
 TRY(vmop_id)
 TRY(vm_info)
@@ -37,7 +18,7 @@ TRY(proc_info)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const tries[])(const uint8_t *, size_t) = {
+	static body_try *const tries[] = {
 		try_vmop_result,
 		try_vmop_id,
 		try_vm_info,
@@ -48,8 +29,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_dev_list,
 	};
 
-	if (size > 0)
-		tries[data[0] % (sizeof(tries) / sizeof(tries[0]))](data + 1,
-		    size - 1);
-	return 0;
+	return body_try_one(tries, sizeof(tries) / sizeof(tries[0]), data,
+	    size);
 }

@@ -187,6 +187,7 @@ arp(void)
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	static const struct net_hdr none;
 	uint8_t *p = out + 14;
+	unsigned int i, len = 0;
 
 	ethernet(all, 0x806);
 	memset(p, 0, 46);
@@ -195,7 +196,13 @@ arp(void)
 	memcpy(p + 8, nic.mac, 6);
 	net_put32(p + 14, me);
 	net_put32(p + 24, host);
-	if (!net_send(&nic, sendq, &none, out, 60) || !await(is_arp))
+	/* The host may not have noticed yet that the tap is in use. */
+	for (i = 0; i < TRIES && len == 0; i++) {
+		if (!net_send(&nic, sendq, &none, out, 60))
+			return 0;
+		len = await(is_arp);
+	}
+	if (len == 0)
 		return 0;
 	memcpy(host_mac, in + 22, 6);
 	return 1;

@@ -31,7 +31,7 @@ ok() {
 		echo "ok $n - $*"
 	else
 		echo "not ok $n - $*"
-		tail -n 40 "$tmp/out" "$tmp/err" | sed 's/^/# /'
+		tail -n 70 "$tmp/out" "$tmp/err" | sed 's/^/# /'
 	fi
 }
 

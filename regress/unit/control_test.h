@@ -26,12 +26,12 @@
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
 #include "regress/unit/imsg_test.h"
+#include "regress/unit/until.h"
 #include "vmd/control/control.h"
 
-#define PATIENCE 10 /* s */
-#define NOBODY	 65534
-#define NREC	 4096
-#define NSLOW	 100
+#define NOBODY 65534
+#define NREC   4096
+#define NSLOW  100
 
 /* A message that the parent or a client got. */
 struct rec {
@@ -51,14 +51,12 @@ struct end {
 	int echo; /* answer status requests at once */
 };
 
-static struct event_base *base;
 static struct control *control;
 static struct peer *up;	  /* control's channel */
 static struct end parent; /* at the other end */
 static struct end clients[3];
 static struct sockaddr_un addr;
 static socklen_t addrlen;
-static int late;
 static int up_ended;
 static size_t fds_before;
 
@@ -69,36 +67,6 @@ inode(int fd)
 
 	assert_int_equal(fstat(fd, &st), 0);
 	return st.st_ino;
-}
-
-static inline void
-too_late(int fd, short ev, void *arg)
-{
-	late = 1;
-}
-
-/* Run the loop until something is true; the test fails if it never is. */
-#define until(cond)                                                            \
-	do {                                                                   \
-		const struct timeval tv_ = { .tv_sec = PATIENCE };             \
-		struct event *ev_ = evtimer_new(base, too_late, NULL);         \
-                                                                               \
-		late = 0;                                                      \
-		event_add(ev_, &tv_);                                          \
-		while (!(cond) && !late)                                       \
-			event_base_loop(base, EVLOOP_ONCE);                    \
-		event_free(ev_);                                               \
-		assert_false(late);                                            \
-	} while (0)
-
-/* Let everything that can happen now happen. */
-static inline void
-settle(void)
-{
-	int i;
-
-	for (i = 0; i < 50; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
 /* --- the ends ---------------------------------------------------------- */

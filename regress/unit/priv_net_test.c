@@ -685,7 +685,7 @@ checked(void **state)
 	sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	assert_int_equal(rig.r.nnotes, 1);
-	assert_true(noted("net.ipv4.ip_forward is 0"));
+	assert_true(noted("net.ipv4.ip_forward was 0 at the start"));
 	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	assert_int_equal(rig.r.nnotes, 0);

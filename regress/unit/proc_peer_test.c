@@ -24,16 +24,14 @@
 #include "lib/util/log.h"
 #include "proc/peer.h"
 #include "regress/unit/imsg_test.h"
+#include "regress/unit/until.h"
 
-#define PATIENCE 10 /* s */
-#define NOBODY	 65534
+#define NOBODY 65534
 
-static struct event_base *base;
 static struct peer *in; /* under test: a vmm that hears a vm */
 static struct peer *out;
 static int sv[2];
 static size_t fds_before;
-static int late;
 
 static struct {
 	unsigned int msgs;
@@ -47,34 +45,6 @@ static struct {
 	unsigned int lines;
 	char line[2048];
 } got;
-
-static void
-too_late(int fd, short ev, void *arg)
-{
-	late = 1;
-}
-
-#define until(cond)                                                            \
-	do {                                                                   \
-		const struct timeval tv_ = { .tv_sec = PATIENCE };             \
-		struct event *ev_ = evtimer_new(base, too_late, NULL);         \
-                                                                               \
-		late = 0;                                                      \
-		event_add(ev_, &tv_);                                          \
-		while (!(cond) && !late)                                       \
-			event_base_loop(base, EVLOOP_ONCE);                    \
-		event_free(ev_);                                               \
-		assert_false(late);                                            \
-	} while (0)
-
-static void
-settle(void)
-{
-	int i;
-
-	for (i = 0; i < 50; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
-}
 
 static int
 on_msg(struct peer *p, struct msg *m)

@@ -1,46 +1,14 @@
 /* Clock and CMOS: calendar, formats, flags and interrupts. */
 
-#include <sys/timerfd.h>
-
 #include <event2/event.h>
 #include <time.h>
 
+#include "regress/unit/clock_fake.h"
 #include "regress/unit/dev_test.h"
 #include "vmd/vm/rtc_time.h"
 
-#define NSEC 1000000000LL
-
 static struct fake f;
 static struct rtc *r;
-static int64_t real_ns, mono_ns, armed_ns;
-
-int __wrap_clock_gettime(clockid_t, struct timespec *);
-int __real_timerfd_settime(int, int, const struct itimerspec *,
-    struct itimerspec *);
-int __wrap_timerfd_settime(int, int, const struct itimerspec *,
-    struct itimerspec *);
-
-int
-__wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	int64_t ns = id == CLOCK_REALTIME ? real_ns : mono_ns;
-
-	ts->tv_sec = ns / NSEC;
-	ts->tv_nsec = ns % NSEC;
-	return 0;
-}
-
-int
-__wrap_timerfd_settime(int fd, int flags, const struct itimerspec *new,
-    struct itimerspec *old)
-{
-	struct itimerspec its = *new;
-
-	armed_ns = new->it_value.tv_sec *NSEC + new->it_value.tv_nsec;
-	its.it_value.tv_sec = 0;
-	its.it_value.tv_nsec = armed_ns != 0;
-	return __real_timerfd_settime(fd, flags, &its, old);
-}
 
 static void
 pass(int64_t ns)

@@ -338,7 +338,8 @@ commands(void **state)
 	assert_int_equal(command(o, 4, 4, 1, 1), 1);
 	assert_int_equal(command(o, 4, 0, 0, 1), 0);
 	assert_int_equal(command(o, 4, 0, 9, 1), 1);
-	assert_int_equal(command(o, 4, 1, 0, 1), 1);
+	assert_int_equal(command(o, 4, 1, 0, 1), 0);
+	assert_int_equal(command(o, 4, 1, 1, 1), 1);
 	assert_int_equal(command(o, 4, 3, 0, 1), 0);
 	/* With one pair all comes through that; then by pairs. */
 	buffer(o, 0, BUF(1), 2048);

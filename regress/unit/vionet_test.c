@@ -272,6 +272,49 @@ lengths(void **state)
 	drop(o);
 }
 
+/* The router says again and again that it is there. */
+static void
+advertised(void **state)
+{
+	const struct net_conf c = { .flags = NETF_LOCAL | NETF_INET6,
+		.pairs = 1,
+		.mtu = 1500,
+		.mac = MAC,
+		.host6 = { 0xfd, [15] = 1 } };
+	struct one *o = make(&c);
+	struct fake *f = &o->f;
+	unsigned int i;
+
+	/* Not before there is a driver. */
+	vionet_ops.tick(&f->d);
+	up(o, ALL);
+	for (i = 0; i < 3; i++) {
+		buffer(o, RX, BUF(0), 2000);
+		assert_int_equal(fake_run(f), 0);
+		assert_true(back(o, RX) > 0);
+		assert_int_equal(mem(o, BUF(0))[NET_HDR + 54], 134);
+		/* Without buffers one waits, not more. */
+		vionet_ops.tick(&f->d);
+		vionet_ops.tick(&f->d);
+		assert_int_equal(back(o, RX), -1);
+	}
+	assert_int_equal(count(o, DEVS_RX_DROPS), 0);
+	buffer(o, RX, BUF(0), 2000);
+	buffer(o, RX, BUF(1), 2000);
+	assert_int_equal(fake_run(f), 0);
+	assert_true(back(o, RX) > 0);
+	assert_int_equal(back(o, RX), -1);
+	drop(o);
+	o = make(&plain);
+	f = &o->f;
+	up(o, ALL);
+	buffer(o, RX, BUF(0), 2000);
+	vionet_ops.tick(&f->d);
+	assert_int_equal(fake_run(f), 0);
+	assert_int_equal(back(o, RX), -1);
+	drop(o);
+}
+
 int
 main(void)
 {
@@ -283,6 +326,7 @@ main(void)
 		cmocka_unit_test(bad_headers),
 		cmocka_unit_test(bad_chains),
 		cmocka_unit_test(lengths),
+		cmocka_unit_test(advertised),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

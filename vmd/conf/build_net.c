@@ -157,10 +157,6 @@ nic_end(struct parser *p)
 	}
 	if (n->flags & NICF_LOCAL && n->sw != NULL)
 		conf_error(p, "interface: local and switch exclude each other");
-	if (n->flags & NICF_RDOMAIN && n->sw != NULL)
-		conf_warning(p,
-		    "interface: rdomain has no effect on a switch, whose own "
-		    "holds");
 	if (n->flags & NICF_NAT && !(n->flags & NICF_LOCAL))
 		conf_error(p, "interface: nat is for local interfaces");
 	if (n->nforwards > 0 && !(n->flags & NICF_LOCAL))

@@ -62,25 +62,41 @@ check_pair(struct parser *p, const struct vm_spec *s, const struct vm_spec *o)
 	conf_check_net_pair(p, s, o);
 }
 
+static const struct conf_switch *
+switch_of(const struct parser *p, const char *name)
+{
+	const struct conf_switch *sw;
+
+	TAILQ_FOREACH(sw, &p->conf->switches, entry)
+		if (strcmp(sw->name, name) == 0)
+			return sw;
+	return NULL;
+}
+
 static void
 check_switches(struct parser *p, const struct vm_spec *s)
 {
 	const struct conf_switch *sw;
+	const struct nic_spec *n;
 	uint32_t i;
 
 	for (i = 0; i < s->nnics; i++) {
-		if (s->nics[i].sw == NULL)
+		n = &s->nics[i];
+		if (n->sw == NULL)
 			continue;
-		TAILQ_FOREACH(sw, &p->conf->switches, entry)
-			if (strcmp(sw->name, s->nics[i].sw) == 0)
-				break;
+		sw = switch_of(p, n->sw);
+		if (sw != NULL && sw->flags & SWITCHF_RDOMAIN &&
+		    n->flags & NICF_RDOMAIN && n->rdomain != sw->rdomain)
+			conf_report_at(p, 1, s->file, s->line,
+			    "vm \"%s\": interface %u: rdomain %u is not that "
+			    "of switch \"%s\"",
+			    s->name, i, n->rdomain, n->sw);
 		if (sw != NULL ||
 		    (p->opts->known_switch != NULL &&
-			p->opts->known_switch(p->opts->arg, s->nics[i].sw)))
+			p->opts->known_switch(p->opts->arg, n->sw)))
 			continue;
 		conf_report_at(p, 1, s->file, s->line,
-		    "vm \"%s\": switch \"%s\" is not defined", s->name,
-		    s->nics[i].sw);
+		    "vm \"%s\": switch \"%s\" is not defined", s->name, n->sw);
 	}
 }
 

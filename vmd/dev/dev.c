@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <bsd/stdlib.h>
@@ -588,11 +589,37 @@ get_hello(struct dev *d)
 	imsg_free(&m);
 }
 
+static void
+ticked(struct io_op *op, int res)
+{
+	struct dev *d = (struct dev *)((char *)op -
+	    offsetof(struct dev, ticked));
+	uint64_t n;
+
+	if (res < 0)
+		fatalx("timer: %s", strerror(-res));
+	if (!io_is_ring(d->io) && read(d->timer, &n, sizeof(n)) == -1 &&
+	    errno != EAGAIN)
+		fatal("timer");
+	d->ops->tick(d);
+}
+
+static int
+make_timer(unsigned int seconds)
+{
+	const struct itimerspec its = { { seconds, 0 }, { seconds, 0 } };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd == -1 || timerfd_settime(fd, 0, &its, NULL) == -1)
+		fatal("timer");
+	return fd;
+}
+
 /* All that is waited for or read, by its place in the io. */
 static void
 make_io(struct dev *d)
 {
-	int fds[2 + DEV_MAXQUEUES + VM_MAX_LAYERS];
+	int fds[3 + DEV_MAXQUEUES + VM_MAX_LAYERS];
 	unsigned int i, depth;
 	size_t n = 0, j;
 
@@ -606,7 +633,9 @@ make_io(struct dev *d)
 	d->file0 = (int)n;
 	for (j = 0; j < d->fds.n && j < VM_MAX_LAYERS; j++)
 		fds[n++] = d->fds.ents[j].fd;
-	depth = 2 + d->nqueues * (1 + d->ops->depth);
+	if (d->ops->tick != NULL)
+		fds[n++] = d->timer = make_timer(d->ops->tick_s);
+	depth = 3 + d->nqueues * (1 + d->ops->depth);
 	if ((d->io = io_new(depth, fds, n, 0)) == NULL)
 		fatal("io");
 	hostile_ring(d->io);
@@ -616,6 +645,10 @@ make_io(struct dev *d)
 	io_poll(d->io, &d->vm_polled, 1);
 	for (i = 0; i < d->nqueues; i++)
 		io_watch(d->io, &d->queues[i].polled, d->queues[i].file);
+	if (d->ops->tick == NULL)
+		return;
+	d->ticked.done = ticked;
+	io_watch(d->io, &d->ticked, (int)n - 1);
 }
 
 static void

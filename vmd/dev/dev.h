@@ -73,6 +73,9 @@ struct dev_ops {
 	/* The guest wrote configuration space; may be NULL. */
 	void (*config_write)(struct dev *d, unsigned int off, unsigned int size,
 	    uint32_t val);
+	/* Called every tick_s seconds, whatever else happens; may be NULL. */
+	void (*tick)(struct dev *d);
+	unsigned int tick_s;
 	/* Nothing is in flight: make all durable.  0 or -1 with errno. */
 	int (*close)(struct dev *d);
 };
@@ -101,6 +104,8 @@ struct dev {
 	struct dev_order reset, pause;
 	struct imsgbuf vmm, vm;
 	struct io_op vmm_polled, vm_polled;
+	int timer; /* for tick() */
+	struct io_op ticked;
 	struct spin spin;
 };
 

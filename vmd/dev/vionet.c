@@ -194,6 +194,24 @@ vionet_activate(struct dev *d)
 	return 0;
 }
 
+/*
+ * A router that is not heard of is gone.  What the guest had no buffers for
+ * still waits.
+ */
+static void
+vionet_tick(struct dev *d)
+{
+	struct net *n = d->priv;
+	uint8_t frame[NET_REPLY_MAX];
+	int len;
+
+	if (!d->active || n->nanswers > 0)
+		return;
+	len = net_ra_make(n->conf, frame, sizeof(frame));
+	if (len > 0 && net_rx_answer(n, frame, (size_t)len))
+		dev_work(d, &d->queues[0]);
+}
+
 static int
 vionet_close(struct dev *d)
 {
@@ -211,5 +229,7 @@ const struct dev_ops vionet_ops = {
 	.queue = vionet_queue,
 	.waits = vionet_waits,
 	.rest = vionet_rest,
+	.tick = vionet_tick,
+	.tick_s = NET_RA_INTERVAL,
 	.close = vionet_close,
 };

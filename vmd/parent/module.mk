@@ -141,29 +141,10 @@ PARENT_TEST_SRCS = \
 	$(filter-out vmd/parent/opener.c,$(PARENT_SRCS)) \
 	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) proc/peer.c
 
-UNIT += parent_badpeer_test
-parent_badpeer_test_SRCS = $(PARENT_TEST_SRCS)
-parent_badpeer_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
-
-UNIT += parent_devstats_test
-parent_devstats_test_SRCS = $(PARENT_TEST_SRCS)
-parent_devstats_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
-
-UNIT += parent_disks_test
-parent_disks_test_SRCS = $(PARENT_TEST_SRCS)
-parent_disks_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
-UNIT += parent_requests_test
-parent_requests_test_SRCS = $(PARENT_TEST_SRCS)
-parent_requests_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
-
-UNIT += parent_vms_test
-parent_vms_test_SRCS = $(PARENT_TEST_SRCS)
-parent_vms_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)
+$(call units,parent_badpeer_test parent_devstats_test parent_disks_test \
+	parent_net_test parent_requests_test \
+	parent_vms_test,PARENT_TEST_SRCS,-lbsd -levent_core $$(NET_MAC_LIBS))
 
 UNIT += limit_test
 limit_test_SRCS = vmd/parent/limit.c vmd/parent/perm.c lib/util/scaled.c
 limit_test_LIBS = -lbsd
-
-UNIT += parent_net_test
-parent_net_test_SRCS = $(PARENT_TEST_SRCS)
-parent_net_test_LIBS = -lbsd -levent_core $(NET_MAC_LIBS)

@@ -127,10 +127,10 @@ first_line(const char *path)
 static int
 is_off(const char *path)
 {
-	char *s = first_line(path);
-	int off = s != NULL && strcmp(s, "0") == 0;
+	char *line = first_line(path);
+	int off = line != NULL && strcmp(line, "0") == 0;
 
-	free(s);
+	free(line);
 	return off;
 }
 

@@ -195,41 +195,21 @@ get_notify_off(struct virtio *v)
 	return exists(v) ? v->queue_select : 0;
 }
 
-static uint64_t
-get_desc(struct virtio *v)
-{
-	return selected(v)->desc;
-}
+/* The addresses of a queue are but kept. */
+#define ADDRESS(field)                                                         \
+	static uint64_t get_##field(struct virtio *v)                          \
+	{                                                                      \
+		return selected(v)->field;                                     \
+	}                                                                      \
+                                                                               \
+	static void set_##field(struct virtio *v, uint64_t val)                \
+	{                                                                      \
+		selected(v)->field = val;                                      \
+	}
 
-static void
-set_desc(struct virtio *v, uint64_t val)
-{
-	selected(v)->desc = val;
-}
-
-static uint64_t
-get_avail(struct virtio *v)
-{
-	return selected(v)->avail;
-}
-
-static void
-set_avail(struct virtio *v, uint64_t val)
-{
-	selected(v)->avail = val;
-}
-
-static uint64_t
-get_used(struct virtio *v)
-{
-	return selected(v)->used;
-}
-
-static void
-set_used(struct virtio *v, uint64_t val)
-{
-	selected(v)->used = val;
-}
+ADDRESS(desc)
+ADDRESS(avail)
+ADDRESS(used)
 
 #define IN(phase) (1U << (phase))
 #define ALWAYS	  (IN(PHASE_RESETTING) - 1)
