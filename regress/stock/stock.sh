@@ -15,5 +15,5 @@ if build/regress/vmrun -P 2>/dev/null | grep -q '^probe: done'; then
 	    mount -t sysfs sysfs /sys && ip link set lo up &&
 	    exec regress/stock/stock.py "$@"' stock "$@"
 fi
-exec regress/rig/rig -m 8192 -t 800 \
+exec regress/rig/rig -m 8192 -t 1200 \
     "CHECK_LONG=$CHECK_LONG exec regress/stock/stock.py $*"

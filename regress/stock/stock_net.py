@@ -62,7 +62,8 @@ vm "db" {
 	local interface { locked lladdr }
 }
 """
-LEASE = "udhcpc -f -O mtu -O ntpsrv -s /etc/udhcpc/default.script -p /tmp/%s.pid -i %s"
+LEASE = ("udhcpc -f -O mtu -O ntpsrv -s /etc/udhcpc/default.script "
+         "-p /tmp/%s.pid -i %s")
 MIB = 1 << 20
 
 

@@ -194,8 +194,7 @@ switches_tidy(struct parent *p)
 	struct ibuf *b;
 
 	TAILQ_FOREACH_SAFE(s, &p->net->switches, entry, next) {
-		if (s->wanted || s->orders > 0 ||
-		    net_bridge_used(p, s->ifname))
+		if (s->wanted || s->orders > 0 || net_bridge_used(p, s->ifname))
 			continue;
 		/* A priv that is not there sweeps when it is back. */
 		if (s->ours && (b = order_name(s->ifname)) != NULL)
