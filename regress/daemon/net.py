@@ -17,6 +17,7 @@ if len(sys.argv) < 2 or sys.argv[1] != "inside":
 sys.argv.pop(1)
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 from vmdtest import BUILD, SLOW, Daemon, Tap, wait_gone  # noqa: E402
+from hostnet import host, run as sh, same, sysctl  # noqa: E402
 
 CONF = """
 local nat
@@ -80,48 +81,6 @@ if not os.path.exists("/dev/net/tun"):
 if subprocess.call("mount -t sysfs sysfs /sys && ip link set lo up",
                    shell=True) != 0:
     tap.skip_all("no network namespace of its own")
-
-
-def sh(*args):
-    return subprocess.run(args, stdout=subprocess.PIPE, check=True,
-                          stderr=subprocess.STDOUT).stdout.decode()
-
-
-def sysctl(name):
-    with open("/proc/sys/net/" + name) as f:
-        return f.read().strip()
-
-
-def calm(text):
-    """Without what the kernel says some time later: is anybody there?"""
-    return re.sub(r"NO-CARRIER,|,LOWER_UP| state \w+", "", text)
-
-
-def host():
-    """Everything of the network that a daemon could change."""
-    return {
-        "link": calm(sh("ip", "link")),
-        "addr": calm(sh("ip", "addr")),
-        "rule": sh("ip", "rule") + sh("ip", "-6", "rule"),
-        "route": sh("ip", "route", "show", "table", "all"),
-        "nft": sh("nft", "list", "ruleset"),
-        "forwarding": sysctl("ipv4/ip_forward") +
-        sysctl("ipv6/conf/all/forwarding"),
-    }
-
-
-def same(want):
-    """It takes the kernel a moment to remove what a dead process had."""
-    end = time.monotonic() + 20 * SLOW
-    while True:
-        now = host()
-        if now == want:
-            return
-        if time.monotonic() > end:
-            for k in want:
-                assert now[k] == want[k], "%s: %s\nwas %s" % (
-                    k, now[k], want[k])
-        os.sched_yield()
 
 
 def links():

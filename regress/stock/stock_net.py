@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 
-from vmdtest import SLOW, Daemon, descendants, wait_gone
+from vmdtest import BUILD, SLOW, Daemon, descendants, wait_gone
 from stock_guest import INITRD, KERNEL, booted
 import stock_world as world
 from stock_world import HOST, HOST6, NAME, NAMED, WORLD, WORLD6
@@ -62,7 +62,8 @@ vm "db" {
 	local interface { locked lladdr }
 }
 """
-LEASE = "udhcpc -f -O mtu -O ntpsrv -s /etc/udhcpc/default.script -p /tmp/%s.pid -i %s"
+LEASE = ("udhcpc -f -O mtu -O ntpsrv -s /etc/udhcpc/default.script "
+         "-p /tmp/%s.pid -i %s")
 MIB = 1 << 20
 
 
@@ -328,6 +329,14 @@ def rdomain(vmd):
     g.ping(WORLD, status=1, more="-I eth3")
 
 
+def vrf(vmd):
+    """the tests of routing domains of priv itself, where there are VRFs"""
+    out = run(BUILD + "/unit/priv_vrf_test")
+    assert "\nok " in out and "\nnot ok" not in out, out
+    if os.environ.get("RIG"):
+        assert "without" not in out, out
+
+
 def user(vmd):
     """user mode: address, the world by way of the host, a forwarded port"""
     net.start(vmd)
@@ -458,7 +467,7 @@ def crashed(vmd):
 
 
 TESTS = (online, nat, inet6, advertised, bridge, isolated, locked, rdomain,
-         user, jumbo, iperf, killed, leaves_nothing, crashed)
+         vrf, user, jumbo, iperf, killed, leaves_nothing, crashed)
 
 
 def end(bad):

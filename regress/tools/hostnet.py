@@ -24,11 +24,17 @@ def sysctl(name):
         return f.read().strip()
 
 
+def calm(text):
+    """Without what the kernel says some time later: is anybody there?"""
+    return re.sub(r"NO-CARRIER,|,LOWER_UP| state \w+|\bqlen \d+|"
+                  r"(valid|preferred)_lft \w+", "", text)
+
+
 def host():
     """Everything of the network that a daemon could change."""
     return {
-        "link": re.sub(r"\bqlen \d+", "", run("ip", "link")),
-        "addr": re.sub(r"(valid|preferred)_lft \w+", "", run("ip", "addr")),
+        "link": calm(run("ip", "link")),
+        "addr": calm(run("ip", "addr")),
         "rule": run("ip", "rule") + run("ip", "-6", "rule"),
         "route": re.sub(r"expires \w+", "",
                         run("ip", "route", "show", "table", "all")),
