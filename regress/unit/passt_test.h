@@ -3,8 +3,23 @@
 
 /*
  * A parent that has guests with one user-mode interface each, for tests of
- * passt.c.  To be included once, after cmocka.h.
+ * passt.c.
  */
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
 
 #include "lib/util/log.h"
 #include "vmd/parent/parent.h"

@@ -15,7 +15,7 @@
 #include "vmd/dev/stream.h"
 
 #define FRAME_MIN 14
-#define READS	  2 /* at most, for one frame */
+#define READS	  2    /* at most, for one frame */
 #define IOVS	  1023 /* the kernel takes one more */
 
 /*

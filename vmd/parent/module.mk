@@ -142,7 +142,7 @@ PARENT_TEST_SRCS = \
 	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) proc/peer.c
 
 $(call units,parent_badpeer_test parent_devstats_test parent_disks_test \
-	parent_net_test parent_requests_test \
+	parent_net_test parent_netd_test parent_requests_test \
 	parent_vms_test,PARENT_TEST_SRCS,-lbsd -levent_core $$(NET_MAC_LIBS))
 
 UNIT += limit_test
