@@ -515,7 +515,7 @@ noted_first(void **state)
 	send_start(100, "web1");
 	until(&nseen, 4);
 	expect(3, IMSG_PRIV_NIC, "");
-	assert_memory_equal(state_file("forwarding"), "1 ", 2);
+	assert_true((state_file("forwarding")[0] - '0') & PRIVFWD_4);
 	priv_answers_late();
 	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
 	/* Somebody else was faster, says priv. */
