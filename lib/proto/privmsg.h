@@ -65,11 +65,12 @@ enum {
 	PRIVF_ALL = 0xff,
 };
 
-/* Forwarding that was off before. */
+/* Forwarding that was off before; and with PRIVFWD_4, redirects too. */
 enum {
 	PRIVFWD_4 = 0x01,
 	PRIVFWD_6 = 0x02,
-	PRIVFWD_ALL = 0x03,
+	PRIVFWD_NO_REDIRECTS = 0x04,
+	PRIVFWD_ALL = 0x07,
 };
 
 struct priv_init {

@@ -189,6 +189,9 @@ def together(vmd):
     up(vmd)
 
 
+# As who has care: the kernel would turn it on with forwarding off.
+with open("/proc/sys/net/ipv4/conf/all/accept_redirects", "w") as redirects:
+    redirects.write("0")
 vanilla = host()
 with Daemon(CONF, "-v") as daemon:
     daemon.log.expect("bridge7: made")

@@ -300,17 +300,19 @@ def locked(vmd):
     for g, idx, passes in (web, 0, True), (db, 3, False):
         n = g.nic(idx)
         g.sh("ip link set eth%d up" % idx)
-        drops = n["sent_drops"]
         to = world.link(n["interface"])["address"]
+        bad, good = ([world.echo(n["mac"], to, a, n["host_address"]),
+                      world.arp(n["mac"], a, n["host_address"])]
+                     for a in ("192.0.2.66", n["address"]))
+        bad.append(world.advert("02:00:00:00:00:99", "2001:db8:bad::/64"))
         with world.Seen(n["interface"]) as seen:
-            bad, good = (world.echo(n["mac"], to, a, n["host_address"])
-                         for a in ("192.0.2.66", n["address"]))
-            for frame in bad, good:
+            for frame in bad + good:
                 g.sh("rawframe eth%d %s" % (idx, frame.hex()))
-            if passes:
-                assert seen.wait(bad)
-            assert seen.wait(good)
-        assert (g.nic(idx)["sent_drops"] > drops) == (not passes), g.nic(idx)
+            for frame in (bad if passes else []) + good:
+                assert seen.wait(frame), (n, frame)
+            assert passes or not [f for f in bad if f in seen.all]
+        drops = g.nic(idx)["sent_drops"] - n["sent_drops"]
+        assert (drops >= len(bad)) == (not passes), (drops, n)
 
 
 def rdomain(vmd):

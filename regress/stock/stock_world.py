@@ -209,6 +209,13 @@ def echo(source, to, src, dst):
     return mac(to) + mac(source) + b"\x08\0" + head + icmp
 
 
+def arp(source, src, dst):
+    """Who has `dst'?  RFC 826."""
+    return (b"\xff" * 6 + mac(source) + b"\x08\x06" +
+            struct.pack(">HHBBH", 1, 0x800, 6, 4, 1) + mac(source) +
+            socket.inet_aton(src) + bytes(6) + socket.inet_aton(dst))
+
+
 class Seen:
     """Frames that arrive on an interface."""
 
@@ -216,13 +223,15 @@ class Seen:
         self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                                socket.htons(3))
         self.s.bind((ifname, 0))
+        self.all = []           # that were looked at
 
     def wait(self, what, timeout=10):
         """Is there one with these bytes?"""
         self.s.settimeout(timeout * SLOW)
         with contextlib.suppress(socket.timeout):
             while True:
-                if what in self.s.recv(65536):
+                self.all.append(self.s.recv(65536))
+                if what in self.all[-1]:
                     return True
         return False
 

@@ -40,7 +40,8 @@ def host():
                         run("ip", "route", "show", "table", "all")),
         "nft": run("nft", "list", "ruleset"),
         "forwarding": sysctl("ipv4/ip_forward") +
-        sysctl("ipv6/conf/all/forwarding"),
+        sysctl("ipv6/conf/all/forwarding") +
+        sysctl("ipv4/conf/all/accept_redirects"),
     }
 
 

@@ -408,6 +408,34 @@ forwarding_after(const char *text)
 	return parent.net->forwarding;
 }
 
+/* A crash after priv has done it and before it says so: it is known. */
+static void
+noted_first(void **state)
+{
+	char off = '1';
+	int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDONLY);
+
+	assert_int_equal(read(fd, &off, 1), 1);
+	close(fd);
+	if (off != '0')
+		skip();
+	give_nic("web1", 0);
+	give_nic("web1", NICF_LOCAL | NICF_NAT);
+	priv_mood = PRIV_MUTE;
+	priv_mood_skip = 1;
+	send_start(100, "web1");
+	until(&nseen, 4);
+	expect(3, IMSG_PRIV_NIC, "");
+	assert_true((state_file("forwarding")[0] - '0') & PRIVFWD_4);
+	priv_answers_late();
+	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
+	/* Somebody else was faster, says priv. */
+	assert_memory_equal(state_file("forwarding"), "0 ", 2);
+	say_started();
+	until_ordered();
+	ends("web1", VMEXIT_POWEROFF);
+}
+
 /* What was turned on before this host was booted is over. */
 static void
 booted(void **state)
@@ -448,6 +476,7 @@ main(void)
 		T(twice),
 		T(same_name),
 		T(told_again),
+		T(noted_first),
 		T(booted),
 	};
 

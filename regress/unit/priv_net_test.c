@@ -346,6 +346,21 @@ forwarding_inherited(void **state)
 	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_4), VMERR_OK);
 	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
 	assert_int_equal(rig_sysctl("ipv4/ip_forward"), 0);
+	/* Who had no redirects has none. */
+	rig_shutdown();
+	sh("echo 0 >/proc/sys/net/ipv4/conf/all/accept_redirects");
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.forwarding, PRIVFWD_4 | PRIVFWD_NO_REDIRECTS);
+	rig_kill();
+	rig_close_taps();
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, rig.r.forwarding), VMERR_OK);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_int_equal(rig_sysctl("ipv4/conf/all/accept_redirects"), 0);
+	rig_shutdown();
+	sh("echo 1 >/proc/sys/net/ipv4/conf/all/accept_redirects");
+	rig_begin();
 	end_as_before();
 }
 
@@ -551,7 +566,7 @@ adopted(void **state)
 	rig_kill();
 	assert_string_equal(sh("nft list ruleset"), "");
 	rig_start();
-	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_ALL), VMERR_OK);
+	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_4 | PRIVFWD_6), VMERR_OK);
 	n.ifname = tap0;
 	n.flags |= PRIVF_ADOPT;
 	assert_int_equal(rig_nic(&n), VMERR_OK);

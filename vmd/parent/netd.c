@@ -139,8 +139,11 @@ net_forwarding_before(struct parent *p, uint32_t want)
 {
 	uint32_t now = p->net->forwarding;
 
-	if (want & PRIVFWD_4 && is_off("/proc/sys/net/ipv4/ip_forward"))
+	if (want & PRIVFWD_4 && is_off("/proc/sys/net/ipv4/ip_forward")) {
 		now |= PRIVFWD_4;
+		if (is_off("/proc/sys/net/ipv4/conf/all/accept_redirects"))
+			now |= PRIVFWD_NO_REDIRECTS;
+	}
 	if (want & PRIVFWD_6 &&
 	    is_off("/proc/sys/net/ipv6/conf/all/forwarding"))
 		now |= PRIVFWD_6;

@@ -100,7 +100,8 @@ order_new_nic(struct parent *p, const struct priv_nic *n, order_fn *done,
 	struct ibuf *b;
 
 	if (n->flags & PRIVF_NAT || n->nforwards != 0)
-		forwarding = n->flags & PRIVF_INET6 ? PRIVFWD_ALL : PRIVFWD_4;
+		forwarding = n->flags & PRIVF_INET6 ? PRIVFWD_4 | PRIVFWD_6 :
+						      PRIVFWD_4;
 	if ((b = ibuf_dynamic(0, MSG_MAXSIZE)) == NULL)
 		return NULL;
 	if (priv_nic_put(b, n) == -1) {

@@ -128,6 +128,8 @@ static struct fwd {
 };
 #define NFWDS (sizeof(fwds) / sizeof(fwds[0]))
 
+static const char redirects[] = "ipv4/conf/all/accept_redirects";
+
 static uint32_t turned_on; /* by us; it was off */
 
 static void
@@ -187,14 +189,18 @@ put_back(struct fwd *f)
 static int
 turn_on(struct fwd *f)
 {
-	static const char redirects[] = "ipv4/conf/all/accept_redirects";
 	const struct kept *k;
+	int value;
 
 	if (sysctl_get(f->path) > 0)
 		return 0; /* somebody's, or done */
 	keep_all(f);
-	if (f->bit == PRIVFWD_4)
-		keep(f, redirects, sysctl_get(redirects));
+	if (f->bit == PRIVFWD_4) {
+		keep(f, redirects, value = sysctl_get(redirects));
+		turned_on &= ~(uint32_t)PRIVFWD_NO_REDIRECTS;
+		if (value == 0)
+			turned_on |= PRIVFWD_NO_REDIRECTS;
+	}
 	if (f->bit == PRIVFWD_6)
 		SLIST_FOREACH(k, &f->kept, entry)
 			sysctl_set(k->path, 2);
@@ -214,6 +220,8 @@ turn_off(struct fwd *f)
 	if ((turned_on & f->bit) == 0)
 		return 0;
 	turned_on &= ~f->bit;
+	if (f->bit == PRIVFWD_4)
+		turned_on &= ~(uint32_t)PRIVFWD_NO_REDIRECTS;
 	if (sysctl_set(f->path, 0) == -1) {
 		priv_fail(NET_DIR "/%s", f->path);
 		return -1;
@@ -259,4 +267,7 @@ void
 sysctl_inherit(uint32_t forwarding)
 {
 	turned_on |= forwarding;
+	if (forwarding & PRIVFWD_4)
+		keep(&fwds[0], redirects,
+		    (forwarding & PRIVFWD_NO_REDIRECTS) == 0);
 }
