@@ -196,10 +196,11 @@ turn_on(struct fwd *f)
 		return 0; /* somebody's, or done */
 	keep_all(f);
 	if (f->bit == PRIVFWD_4) {
-		keep(f, redirects, value = sysctl_get(redirects));
+		value = sysctl_get(redirects);
 		turned_on &= ~(uint32_t)PRIVFWD_NO_REDIRECTS;
 		if (value == 0)
 			turned_on |= PRIVFWD_NO_REDIRECTS;
+		keep(f, redirects, value);
 	}
 	if (f->bit == PRIVFWD_6)
 		SLIST_FOREACH(k, &f->kept, entry)
