@@ -224,6 +224,16 @@ def inet6(vmd):
     assert world.ping(n["address6"])
 
 
+def tell(vmd, *guests):
+    """Where frames may have got lost."""
+    for g in guests:
+        print("# " + g.sh("cat /proc/interrupts /proc/net/dev; ip addr",
+                          status=None).replace("\n", "\n# "))
+        print("# " + vmd.vmctl("show", g.name).replace("\n", "\n# "))
+    for command in ("bridge link", "bridge fdb", "ip -s link"):
+        print("# " + run(*command.split()).replace("\n", "\n# "))
+
+
 def advertised(vmd):
     """a router advertisement of a guest changes its neighbour, not the host"""
     net.start(vmd)
@@ -242,7 +252,11 @@ def advertised(vmd):
             assert seen.wait(frame), n
             web.sh("rawframe eth%d %s" % (idx, frame.hex()))
             assert seen.wait(frame), n
-    db.until("ip -6 addr show dev eth1 | grep 2001:db8:bad:1:")
+    try:
+        db.until("ip -6 addr show dev eth1 | grep 2001:db8:bad:1:")
+    except AssertionError:
+        tell(vmd, web, db)
+        raise
     assert "2001:db8:bad" not in web.sh("ip -6 addr")
     after = host()
     assert before == after, (before, after)

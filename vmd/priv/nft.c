@@ -158,6 +158,21 @@ put_near(FILE *f)
 }
 
 /*
+ * From port to port of a bridge nothing is forwarded; but where br_netfilter
+ * shows it to this chain it comes in and leaves by the bridge.
+ */
+static void
+put_bridged(FILE *f)
+{
+	const struct sw *s;
+
+	TAILQ_FOREACH(s, &priv.sws, entry)
+		if (s->ours)
+			fprintf(f, "\t\tiifname \"%s\" oifname \"%s\" accept\n",
+			    s->name, s->name);
+}
+
+/*
  * Ports of the host that lead to a guest.  Not those of 127.0.0.1: its
  * packets never leave the host.
  */
@@ -204,6 +219,7 @@ put_chains(FILE *f)
 	      "\t\toifname @routed ct state established,related accept\n"
 	      "\t\toifname @routed ct status dnat accept\n",
 	    f);
+	put_bridged(f);
 	/* What forwards only because of us does it for those only. */
 	if (sysctl_is_ours(PRIVFWD_4))
 		fputs("\t\tiifname @near ip version 4 drop\n", f);
