@@ -15,7 +15,6 @@
 #include <syslog.h>
 #include <unistd.h>
 #include <bsd/stdlib.h>
-#include <bsd/string.h>
 #include <bsd/unistd.h>
 #include <event2/event.h>
 
@@ -26,7 +25,7 @@
 #include "proc/proc.h"
 
 #define FLUSH_MS 1000
-#define LINE_LEN 1024 /* the most a log_line carries */
+#define LINE_LEN 1024 /* of the line that it is ready */
 
 static struct peer *up; /* of this process: the log goes there */
 static void (*on_end)(void);
@@ -64,16 +63,11 @@ static void
 send_line(uint32_t type, int prio, const char *line)
 {
 	const struct msg_hdr none = { 0 };
-	struct log_line l = { .prio = (uint32_t)prio };
-	char text[LINE_LEN + 1];
-	struct ibuf *b;
+	struct ibuf *b = log_line_new(prio, line);
 
-	strlcpy(text, line, sizeof(text));
-	l.text = text;
-	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
+	if (b == NULL)
 		return;
-	if (log_line_put(b, &l) == -1 ||
-	    (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1))
+	if (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1)
 		ibuf_free(b);
 	else if (up == NULL)
 		send_raw(b);

@@ -46,9 +46,11 @@ all: $(B)/vmctl
 
 VMCTL_TEST_SRCS = $(VMCTL_CMD_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS) \
 	$(IMAGE_SRCS) $(VMCTL_SANDBOX_SRCS) $(VMM_HOST_SRCS)
-UNIT += vmctl_test vmctl_console_test
+UNIT += vmctl_test vmctl_console_test vmctl_show_test
 vmctl_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_test_LIBS = $(VMCTL_LIBS)
+vmctl_show_test_SRCS = $(VMCTL_TEST_SRCS)
+vmctl_show_test_LIBS = $(VMCTL_LIBS)
 vmctl_console_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_console_test_LIBS = $(VMCTL_LIBS)
 

@@ -40,7 +40,8 @@ disk_io_test_LIBS = -l:liburing.a
 
 UNIT += disk_cut_test
 disk_cut_test_SRCS = regress/unit/disk_cut.c regress/unit/disk_fakeio.c \
-	regress/unit/disk_look.c regress/unit/disk_rig.c $(DISK_SRCS)
+	regress/unit/disk_look.c regress/unit/disk_rig.c \
+	regress/unit/fake_ioq.c $(DISK_SRCS)
 disk_cut_test_LIBS = -lz -lzstd
 
 UNIT += disk_kill_test
@@ -49,7 +50,7 @@ disk_kill_test_LIBS = $(DISK_LIBS)
 
 UNIT += disk_order_test
 disk_order_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \
-	$(DISK_SRCS)
+	regress/unit/fake_ioq.c $(DISK_SRCS)
 disk_order_test_LIBS = -lz -lzstd
 
 UNIT += disk_random_test

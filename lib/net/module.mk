@@ -21,10 +21,10 @@ net_addr_test_LIBS = $(NET_MAC_LIBS)
 NET_TEST_SRCS = regress/unit/net_frames.c $(NET_SRCS)
 
 UNIT += net_dhcp_test
-net_dhcp_test_SRCS = $(NET_TEST_SRCS)
+net_dhcp_test_SRCS = regress/unit/net_talk.c $(NET_TEST_SRCS)
 
 UNIT += net_ra_test
-net_ra_test_SRCS = $(NET_TEST_SRCS)
+net_ra_test_SRCS = regress/unit/net_talk.c $(NET_TEST_SRCS)
 
 UNIT += net_filter_test
 net_filter_test_SRCS = $(NET_TEST_SRCS)

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,6 +224,24 @@ log_line_fini(struct log_line *l)
 	free(l->text);
 	memset(l, 0, sizeof(*l));
 	errno = saved_errno;
+}
+
+struct ibuf *
+log_line_new(int prio, const char *line)
+{
+	struct log_line l = { .prio = (uint32_t)prio };
+	char text[LOG_MAX + 1];
+	struct ibuf *b;
+
+	snprintf(text, sizeof(text), "%s", line);
+	l.text = text;
+	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
+		return NULL;
+	if (log_line_put(b, &l) == -1) {
+		ibuf_free(b);
+		return NULL;
+	}
+	return b;
 }
 
 int

@@ -91,6 +91,11 @@ struct log_line {
 int log_line_put(struct ibuf *b, const struct log_line *l);
 int log_line_get(struct ibuf *b, struct log_line *l);
 void log_line_fini(struct log_line *l);
+/*
+ * A new body with a line, which is cut to what one may have; room for one
+ * more word.  NULL with errno.
+ */
+struct ibuf *log_line_new(int prio, const char *line);
 
 /* What this host's KVM can do, and its network. */
 struct host_info {

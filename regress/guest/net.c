@@ -39,42 +39,11 @@ static const struct {
 
 /* --- frames ------------------------------------------------------------------ */
 
-static void
-ethernet(const uint8_t *to, unsigned int type)
-{
-	memcpy(out, to, 6);
-	memcpy(out + 6, nic.mac, 6);
-	net_put16(out + 12, type);
-}
-
-/* `len' bytes follow the network header. */
-static void
-ip(unsigned int proto, uint32_t from, uint32_t to, unsigned int len)
-{
-	uint8_t *p = out + 14;
-
-	memset(p, 0, 20);
-	p[0] = 0x45;
-	net_put16(p + 2, 20 + len);
-	p[8] = 64;
-	p[9] = (uint8_t)proto;
-	net_put32(p + 12, from);
-	net_put32(p + 16, to);
-	net_put16(p + 10, ~net_fold(net_sum(p, 20, 0)) & 0xffff);
-}
-
-static uint32_t
-pseudo(const uint8_t *ip4, unsigned int len)
-{
-	return net_sum(ip4 + 12, 8, ip4[9] + len);
-}
-
 /* Is the transport's checksum right? */
 static int
 sum_ok(const uint8_t *f, unsigned int len)
 {
-	return net_fold(net_sum(f + 34, len - 34, pseudo(f + 14, len - 34))) ==
-	    0xffff;
+	return net_ip_sum(f, len - 34) == 0xffff;
 }
 
 /* The checksum by the device where it does that, else by us. */
@@ -85,16 +54,14 @@ finish(struct net_hdr *h, unsigned int len, unsigned int offset)
 
 	memset(h, 0, sizeof(*h));
 	if (nic.dev.features & NET_F_CSUM) {
-		net_put16(at, net_fold(pseudo(out + 14, len - 34)));
+		net_put16(at, net_fold(net_pseudo(out, len - 34)));
 		h->flags = 1;
 		h->csum_start = 34;
 		h->csum_offset = (uint16_t)offset;
 		return;
 	}
 	net_put16(at, 0);
-	net_put16(at,
-	    ~net_fold(net_sum(out + 34, len - 34, pseudo(out + 14, len - 34))) &
-		0xffff);
+	net_put16(at, ~net_ip_sum(out, len - 34) & 0xffff);
 }
 
 static int
@@ -104,7 +71,7 @@ send_udp(uint32_t from, uint32_t to, unsigned int sport, unsigned int dport,
 	struct net_hdr h;
 	uint8_t *u = out + 34;
 
-	ip(17, from, to, 8 + len);
+	net_ip(out, 17, from, to, 8 + len);
 	net_put16(u, sport);
 	net_put16(u + 2, dport);
 	net_put16(u + 4, 8 + len);
@@ -144,30 +111,10 @@ is_dhcp(unsigned int len)
 static int
 dhcp(unsigned int type, unsigned int answer)
 {
-	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	uint8_t *p = out + UDP_DATA, *o;
-
-	ethernet(all, 0x800);
-	memset(p, 0, 300);
-	p[0] = 1;
-	p[1] = 1;
-	p[2] = 6;
-	net_put32(p + 4, 0x12345678);
-	memcpy(p + 28, nic.mac, 6);
-	net_put32(p + 236, 0x63825363);
-	o = p + 240;
-	*o++ = 53;
-	*o++ = 1;
-	*o++ = (uint8_t)type;
-	if (type == 3) {
-		*o++ = 50;
-		*o++ = 4;
-		net_put32(o, me);
-		o += 4;
-	}
-	*o = 255;
+	net_ethernet(out, &nic, net_all, 0x800);
+	net_dhcp(out + UDP_DATA, &nic, type, me);
 	dhcp_type = answer;
-	if (!send_udp(0, 0xffffffff, 68, 67, 300) || !await(is_dhcp))
+	if (!send_udp(0, 0xffffffff, 68, 67, NET_DHCP) || !await(is_dhcp))
 		return 0;
 	me = net_get32(in + UDP_DATA + 16);
 	host = net_get32(in + UDP_DATA + 20);
@@ -184,18 +131,10 @@ is_arp(unsigned int len)
 static int
 arp(void)
 {
-	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	static const struct net_hdr none;
-	uint8_t *p = out + 14;
 	unsigned int i, len = 0;
 
-	ethernet(all, 0x806);
-	memset(p, 0, 46);
-	net_put32(p, 0x00010800);
-	net_put32(p + 4, 0x06040001);
-	memcpy(p + 8, nic.mac, 6);
-	net_put32(p + 14, me);
-	net_put32(p + 24, host);
+	net_arp(out, &nic, me, host);
 	/* The host may not have noticed yet that the tap is in use. */
 	for (i = 0; i < TRIES && len == 0; i++) {
 		if (!net_send(&nic, sendq, &none, out, 60))
@@ -228,7 +167,7 @@ ask(unsigned int len, unsigned int back)
 
 	want = back;
 	for (i = 0; i < TRIES; i++) {
-		ethernet(host_mac, 0x800);
+		net_ethernet(out, &nic, host_mac, 0x800);
 		if (!send_udp(me, host, 1000 + sendq, PEER, len))
 			return 0;
 		if (await(is_reply))
@@ -272,8 +211,8 @@ send_bulk(void)
 	out[UDP_DATA] = 'q';
 	if (!ask(1, 8)) /* nothing, by now */
 		return 0;
-	ethernet(host_mac, 0x800);
-	ip(6, me, host, 20 + BULK);
+	net_ethernet(out, &nic, host_mac, 0x800);
+	net_ip(out, 6, me, host, 20 + BULK);
 	memset(t, 0, 20);
 	net_put16(t, 1234);
 	net_put16(t + 2, 9);
@@ -311,7 +250,7 @@ receive_bulk(void)
 	unsigned int len, i, n, frames = 0;
 
 	out[UDP_DATA] = 'g';
-	ethernet(host_mac, 0x800);
+	net_ethernet(out, &nic, host_mac, 0x800);
 	if (!send_udp(me, host, 1000, PEER, 1))
 		return 0;
 	for (next_seq = 0; next_seq < BULK; next_seq += n, frames++) {
@@ -409,7 +348,7 @@ resets(void)
 	unsigned int i, ok = 0;
 
 	for (i = 0; i < 20; i++) {
-		ethernet(host_mac, 0x800);
+		net_ethernet(out, &nic, host_mac, 0x800);
 		out[UDP_DATA] = 'g';
 		send_udp(me, host, 1000, PEER, 1);
 		ok += net_up(&nic, NET_F_MRG | NET_F_GUEST_CSUM, MEM,
@@ -514,7 +453,7 @@ hostile(void)
 		h.flags = (uint8_t)i;
 		h.gso_type = (uint8_t)(i * 7);
 		h.csum_start = (uint16_t)(i * 257);
-		ethernet(nic.mac, 0x800);
+		net_ethernet(out, &nic, nic.mac, 0x800);
 		if (!net_send(&nic, 0, &h, out, 60 + i))
 			break;
 	}

@@ -23,34 +23,14 @@ static uint8_t out[2048], in[NET_BIG + 4096];
 static struct net_hdr in_hdr;
 static const struct net_hdr none;
 
-static void
-ethernet(const uint8_t *to, unsigned int type)
-{
-	memcpy(out, to, 6);
-	memcpy(out + 6, nic.mac, 6);
-	net_put16(out + 12, type);
-}
-
 /* `len' bytes at out + 34 are the packet; its checksum is at `sum'. */
 static int
 send_ip(unsigned int proto, uint32_t from, uint32_t to, unsigned int len,
     unsigned int sum)
 {
-	uint8_t *p = out + 14;
-	uint32_t s;
-
-	memset(p, 0, 20);
-	p[0] = 0x45;
-	net_put16(p + 2, 20 + len);
-	p[8] = 64;
-	p[9] = (uint8_t)proto;
-	net_put32(p + 12, from);
-	net_put32(p + 16, to);
-	net_put16(p + 10, ~net_fold(net_sum(p, 20, 0)) & 0xffff);
+	net_ip(out, proto, from, to, len);
 	net_put16(out + 34 + sum, 0);
-	s = net_sum(p + 12, 8, proto + len);
-	net_put16(out + 34 + sum,
-	    ~net_fold(net_sum(out + 34, len, s)) & 0xffff);
+	net_put16(out + 34 + sum, ~net_ip_sum(out, len) & 0xffff);
 	return net_send(&nic, 0, &none, out, 34 + len);
 }
 
@@ -103,33 +83,17 @@ is_dhcp(unsigned int len)
 static int
 dhcp(unsigned int type, unsigned int answer)
 {
-	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	uint8_t *u = out + 34, *p = out + UDP, *o = p + 240;
+	uint8_t *u = out + 34;
 	const uint8_t *r;
 	unsigned int len;
 
-	ethernet(all, 0x800);
-	memset(p, 0, 300);
-	p[0] = p[1] = 1;
-	p[2] = 6;
-	net_put32(p + 4, 0x12345678);
-	memcpy(p + 28, nic.mac, 6);
-	net_put32(p + 236, 0x63825363);
-	*o++ = 53;
-	*o++ = 1;
-	*o++ = (uint8_t)type;
-	if (type == 3) {
-		*o++ = 50;
-		*o++ = 4;
-		net_put32(o, me);
-		o += 4;
-	}
-	*o = 255;
+	net_ethernet(out, &nic, net_all, 0x800);
+	net_dhcp(out + UDP, &nic, type, me);
 	net_put16(u, 68);
 	net_put16(u + 2, 67);
-	net_put16(u + 4, 308);
+	net_put16(u + 4, 8 + NET_DHCP);
 	dhcp_type = answer;
-	if (!send_ip(17, 0, 0xffffffff, 308, 6) ||
+	if (!send_ip(17, 0, 0xffffffff, 8 + NET_DHCP, 6) ||
 	    (len = await(is_dhcp, 3)) == 0)
 		return 0;
 	me = net_get32(in + UDP + 16);
@@ -148,16 +112,7 @@ is_arp(unsigned int len)
 static int
 arp(void)
 {
-	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	uint8_t *p = out + 14;
-
-	ethernet(all, 0x806);
-	memset(p, 0, 46);
-	net_put32(p, 0x00010800);
-	net_put32(p + 4, 0x06040001);
-	memcpy(p + 8, nic.mac, 6);
-	net_put32(p + 14, me);
-	net_put32(p + 24, router);
+	net_arp(out, &nic, me, router);
 	if (!net_send(&nic, 0, &none, out, 60) || !await(is_arp, 3))
 		return 0;
 	memcpy(router_mac, in + 22, 6);
@@ -206,7 +161,7 @@ send_tcp(unsigned int flags, unsigned int len)
 {
 	uint8_t *t = out + 34;
 
-	ethernet(router_mac, 0x800);
+	net_ethernet(out, &nic, router_mac, 0x800);
 	memset(t, 0, 20);
 	net_put16(t, PORT);
 	net_put16(t + 2, client_port);

@@ -61,8 +61,8 @@ check_tables(void)
 static void
 check_regs(void)
 {
-	const struct boot_seg *data[] = { &regs.ds, &regs.es, &regs.fs,
-		&regs.gs, &regs.ss };
+	const struct vmm_seg *data[] = { &regs.ds, &regs.es, &regs.fs, &regs.gs,
+		&regs.ss };
 	unsigned int i;
 
 	assert_true(regs.rip == 0x1000200);

@@ -257,8 +257,8 @@ check_stack(uint32_t end)
 static void
 check_regs(void)
 {
-	const struct boot_seg *data[] = { &regs.ds, &regs.es, &regs.fs,
-		&regs.gs, &regs.ss };
+	const struct vmm_seg *data[] = { &regs.ds, &regs.es, &regs.fs, &regs.gs,
+		&regs.ss };
 	unsigned int i;
 
 	assert_int_equal(regs.cs.sel, 0x08);

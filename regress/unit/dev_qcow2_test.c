@@ -143,6 +143,22 @@ vm_gone(void **state)
 	}
 }
 
+/* After a death another one serves the rest, and the image is sound. */
+static void
+goes_on(void)
+{
+	assert_int_equal(launch(), 0);
+	ready();
+	activate(1);
+	served(NREQS);
+	assert_int_equal(told(), UINT32_MAX);
+	say(VM, IMSG_DEVOP_SHUTDOWN, "", 0, NULL, 0);
+	expect_ready(IMSG_DEVOP_SHUTDOWN_DONE, NULL);
+	ends(0, NULL);
+	check_image(NREQS);
+	read_back(UINT32_MAX);
+}
+
 /* As often as there are requests, each time at another moment. */
 static void
 killed(void **state)
@@ -158,16 +174,7 @@ killed(void **state)
 		served(after);
 		bury();
 		left += used() < NREQS;
-		assert_int_equal(launch(), 0);
-		ready();
-		activate(1);
-		served(NREQS);
-		assert_int_equal(told(), UINT32_MAX);
-		say(VM, IMSG_DEVOP_SHUTDOWN, "", 0, NULL, 0);
-		expect_ready(IMSG_DEVOP_SHUTDOWN_DONE, NULL);
-		ends(0, NULL);
-		check_image(NREQS);
-		read_back(UINT32_MAX);
+		goes_on();
 		finish(NULL);
 		assert_int_equal(begin_qcow2(NULL), 0);
 	}
@@ -191,16 +198,7 @@ killed_by_calls(void **state)
 		kick();
 		kill_after(n, NREQS);
 		left += used() < NREQS;
-		assert_int_equal(launch(), 0);
-		ready();
-		activate(1);
-		served(NREQS);
-		assert_int_equal(told(), UINT32_MAX);
-		say(VM, IMSG_DEVOP_SHUTDOWN, "", 0, NULL, 0);
-		expect_ready(IMSG_DEVOP_SHUTDOWN_DONE, NULL);
-		ends(0, NULL);
-		check_image(NREQS);
-		read_back(UINT32_MAX);
+		goes_on();
 		finish(NULL);
 		assert_int_equal(begin_qcow2(NULL), 0);
 	}

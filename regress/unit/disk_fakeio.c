@@ -7,22 +7,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "lib/disk/io.h"
 #include "regress/unit/disk_fakeio.h"
 #include "regress/unit/disk_rig.h"
-
-enum kind {
-	READ,
-	WRITE,
-	SYNC,
-	FALLOCATE
-};
-
-struct io {
-	int fds[RIG_LAYERS];
-	struct io_op **queue;
-	size_t n, size;
-};
+#include "regress/unit/fake_ioq.h"
 
 struct fake fake;
 
@@ -38,76 +25,16 @@ fake_reset(void)
 	fake.fail_after = -1;
 }
 
-struct io *
-io_new(unsigned int depth, const int *fds, size_t nfds, int sync)
+size_t
+fake_changes(void)
 {
-	struct io *io;
-
-	if (nfds > RIG_LAYERS || (io = calloc(1, sizeof(*io))) == NULL)
-		return NULL;
-	memcpy(io->fds, fds, nfds * sizeof(*fds));
-	return io;
+	return fake.n;
 }
 
-void
-io_free(struct io *io)
+uint64_t
+fake_dice(uint64_t n)
 {
-	if (io == NULL)
-		return;
-	free(io->queue);
-	free(io);
-}
-
-static void
-add(struct io *io, struct io_op *op, enum kind kind, int file)
-{
-	op->kind = kind;
-	op->file = (short)file;
-	if (io->n == io->size) {
-		io->size = io->size * 2 + 16;
-		io->queue = realloc(io->queue, io->size * sizeof(*io->queue));
-		if (io->queue == NULL)
-			abort();
-	}
-	io->queue[io->n++] = op;
-}
-
-void
-io_readv(struct io *io, struct io_op *op, int file, const struct iovec *iov,
-    int niov, uint64_t off)
-{
-	op->iov = iov;
-	op->niov = niov;
-	op->off = off;
-	add(io, op, READ, file);
-}
-
-void
-io_writev(struct io *io, struct io_op *op, int file, const struct iovec *iov,
-    int niov, uint64_t off)
-{
-	op->iov = iov;
-	op->niov = niov;
-	op->off = off;
-	add(io, op, WRITE, file);
-}
-
-/* It covers what was done before it was asked for. */
-void
-io_sync(struct io *io, struct io_op *op, int file)
-{
-	op->len = fake.n;
-	add(io, op, SYNC, file);
-}
-
-void
-io_fallocate(struct io *io, struct io_op *op, int file, int mode, uint64_t off,
-    uint64_t len)
-{
-	op->mode = (short)mode;
-	op->off = off;
-	op->len = len;
-	add(io, op, FALLOCATE, file);
+	return rig_random() % n;
 }
 
 static struct fake_event *
@@ -149,19 +76,10 @@ part(size_t len)
 static int
 do_write(int fd, const struct io_op *op)
 {
-	size_t len = 0, at = 0, n;
+	size_t len, n;
 	struct fake_event *e;
-	uint8_t *data;
-	int i;
+	uint8_t *data = fake_data(op, &len);
 
-	for (i = 0; i < op->niov; i++)
-		len += op->iov[i].iov_len;
-	if ((data = malloc(len + 1)) == NULL)
-		abort();
-	for (i = 0; i < op->niov; i++) {
-		memcpy(data + at, op->iov[i].iov_base, op->iov[i].iov_len);
-		at += op->iov[i].iov_len;
-	}
 	n = part(len);
 	if (pwrite(fd, data, n, (off_t)op->off) != (ssize_t)n)
 		abort();
@@ -206,33 +124,16 @@ do_sync(const struct io_op *op)
 	return 0;
 }
 
-static int
-perform(const struct io *io, const struct io_op *op)
+int
+fake_do(int fd, const struct io_op *op)
 {
-	int fd = io->fds[op->file];
-
-	if (op->kind == READ)
+	if (op->kind == OP_READ)
 		return do_read(fd, op);
 	fake.ops++;
 	if (one_in(fake.fail_one_in) ||
 	    (fake.fail_after >= 0 && fake.ops > (size_t)fake.fail_after))
 		return rig_random() % 2 ? -EIO : -ENOSPC;
-	if (op->kind == WRITE)
+	if (op->kind == OP_WRITE)
 		return do_write(fd, op);
-	return op->kind == SYNC ? do_sync(op) : do_fallocate(fd, op);
-}
-
-int
-io_run(struct io *io, int wait)
-{
-	struct io_op *op;
-	size_t i;
-
-	if (io->n == 0)
-		return 0;
-	i = rig_random() % io->n;
-	op = io->queue[i];
-	io->queue[i] = io->queue[--io->n];
-	op->done(op, perform(io, op));
-	return 1;
+	return op->kind == OP_SYNC ? do_sync(op) : do_fallocate(fd, op);
 }

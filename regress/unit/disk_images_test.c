@@ -275,16 +275,9 @@ test_broken_tables(void **state)
 static int
 enter(void **state)
 {
-	if (rig_enter(1) == -1)
+	if (rig_enter(state) == -1)
 		return -1;
 	make_data();
-	return 0;
-}
-
-static int
-leave(void **state)
-{
-	rig_leave();
 	return 0;
 }
 
@@ -303,5 +296,6 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("disk_images", tests, enter, leave);
+	return cmocka_run_group_tests_name("disk_images", tests, enter,
+	    rig_leave);
 }

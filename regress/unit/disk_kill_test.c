@@ -236,19 +236,6 @@ test_fallback(void **state)
 	kill_often(chain, 1);
 }
 
-static int
-enter(void **state)
-{
-	return rig_enter(1);
-}
-
-static int
-leave(void **state)
-{
-	rig_leave();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -259,5 +246,6 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("disk_kill", tests, enter, leave);
+	return cmocka_run_group_tests_name("disk_kill", tests, rig_enter,
+	    rig_leave);
 }

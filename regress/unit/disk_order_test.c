@@ -160,15 +160,14 @@ static int
 enter(void **state)
 {
 	fake_reset();
-	return rig_enter(1);
+	return rig_enter(state);
 }
 
 static int
 leave(void **state)
 {
-	rig_leave();
 	fake_reset();
-	return 0;
+	return rig_leave(state);
 }
 
 int

@@ -322,34 +322,9 @@ test_shape(void **state)
 	run_shape(s, ops);
 }
 
-static int
-enter(void **state)
-{
-	return rig_enter(1);
-}
-
-static int
-leave(void **state)
-{
-	rig_leave();
-	return 0;
-}
-
 int
 main(int argc, char *argv[])
 {
-	struct CMUnitTest tests[sizeof(shapes) / sizeof(shapes[0])];
-	size_t i, n = 0;
-
-	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-		if (argc > 1 && strcmp(argv[1], shapes[i].name) != 0)
-			continue;
-		tests[n].name = shapes[i].name;
-		tests[n].test_func = test_shape;
-		tests[n].setup_func = NULL;
-		tests[n].teardown_func = NULL;
-		tests[n++].initial_state = (void *)(uintptr_t)&shapes[i];
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return _cmocka_run_group_tests("disk_random", tests, n, enter, leave);
+	return rig_shapes("disk_random", test_shape, shapes, sizeof(shapes[0]),
+	    sizeof(shapes) / sizeof(shapes[0]), argc > 1 ? argv[1] : NULL);
 }

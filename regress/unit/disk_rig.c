@@ -65,12 +65,12 @@ start_janitor(void)
 }
 
 int
-rig_enter(int fast)
+rig_enter(void **state)
 {
 	struct statfs fs;
 	const char *base = "/tmp";
 
-	if (fast && statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
+	if (statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
 	    (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize > 1ULL << 30)
 		base = "/dev/shm";
 	snprintf(dir, sizeof(dir), "%s/disk_test.XXXXXX", base);
@@ -80,16 +80,42 @@ rig_enter(int fast)
 	return start_janitor();
 }
 
-void
-rig_leave(void)
+int
+rig_leave(void **state)
 {
 	int status;
 
 	if (chdir(home) == -1)
-		return;
+		return -1;
 	close(alive);
 	assert_int_equal(waitpid(janitor, &status, 0), janitor);
 	assert_int_equal(status, 0);
+	return 0;
+}
+
+int
+rig_shapes(const char *group, void (*fn)(void **state), const void *shapes,
+    size_t size, size_t n, const char *only)
+{
+	struct CMUnitTest *tests = calloc(n, sizeof(*tests)), *t = tests;
+	const char *shape = shapes, *name;
+	int rc;
+
+	if (tests == NULL)
+		return 1;
+	for (; n-- > 0; shape += size) {
+		memcpy(&name, shape, sizeof(name));
+		if (only != NULL && strcmp(only, name) != 0)
+			continue;
+		t->name = name;
+		t->test_func = fn;
+		t++->initial_state = (void *)(uintptr_t)shape;
+	}
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	rc = _cmocka_run_group_tests(group, tests, (size_t)(t - tests),
+	    rig_enter, rig_leave);
+	free(tests);
+	return rc;
 }
 
 static int

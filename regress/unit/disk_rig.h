@@ -27,9 +27,18 @@ struct rig_req {
 	int error;
 };
 
-/* Go to a new directory; `fast': without a disk behind it, if there is. */
-int rig_enter(int fast);
-void rig_leave(void);
+/*
+ * Around all tests: in a new directory, without a disk behind it if there is
+ * such a place.
+ */
+int rig_enter(void **state);
+int rig_leave(void **state);
+/*
+ * Run `fn' for each of `n' shapes of `size' bytes, which begin with their
+ * name, or for the one of that name.  What main() returns.
+ */
+int rig_shapes(const char *group, void (*fn)(void **state), const void *shapes,
+    size_t size, size_t n, const char *only);
 /* Run a command, which succeeds. */
 void rig_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same; its exit status. */

@@ -226,14 +226,7 @@ static int
 setup(void **state)
 {
 	rig_seed(1);
-	return rig_enter(1);
-}
-
-static int
-teardown(void **state)
-{
-	rig_leave();
-	return 0;
+	return rig_enter(state);
 }
 
 int
@@ -247,5 +240,5 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, rig_leave);
 }

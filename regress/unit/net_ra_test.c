@@ -6,7 +6,7 @@
 #include "lib/net/addr.h"
 #include "lib/net/dhcp6.h"
 #include "lib/net/ra.h"
-#include "regress/unit/net_test.h"
+#include "regress/unit/net_talk.h"
 
 #define SRC  (IP6 + 8)
 #define DST  (IP6 + 24)
@@ -28,46 +28,13 @@ enum {
 	FORWARD
 };
 
-struct t {
-	struct net_conf n;
-	struct net_lease l;
-	struct frame f;
-	uint8_t r[NET_REPLY_MAX];
-	int len;
-};
-
-static struct t t;
 static const uint8_t nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
 
 static int
-setup(void **state)
-{
-	memset(&t, 0, sizeof(t));
-	net_test_conf(&t.n);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	frame_free(&t.f);
-	return 0;
-}
-
-static void
-load(const char *name)
-{
-	frame_free(&t.f);
-	frame_load(&t.f, name);
-}
-
-static int
 run(void)
 {
-	memset(t.r, 0xa5, sizeof(t.r));
-	t.len = net_answer(&t.n, t.f.p, t.f.len, t.f.how, 1, &t.l, t.r,
-	    sizeof(t.r));
+	answer(1);
 	if (t.len > 0)
 		assert_true(frame_good6(t.r, (size_t)t.len));
 	return t.len;

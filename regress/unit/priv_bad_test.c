@@ -5,24 +5,11 @@
  * served; what is no request at all ends priv, and nothing else.
  */
 
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <bsd/unistd.h>
 
 #include "lib/proto/msg.h"
 #include "regress/unit/priv_rig.h"
-
-static char before[65536];
-
-static int
-setup(void **state)
-{
-	rig_real = *(const int *)*state;
-	snprintf(before, sizeof(before), "%s", rig_host());
-	return 0;
-}
 
 /* Nothing has changed, and it still works. */
 static void
@@ -30,13 +17,13 @@ assert_fine(void)
 {
 	struct priv_nic n = rig_local(9, PRIVF_NAT);
 
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	assert_int_equal(rig.nfds, 1);
 	rig_close_taps();
 	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
 	rig_shutdown();
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 }
 
 static void
@@ -230,7 +217,7 @@ bad_body(void **state)
 	assert_int_equal(priv_nic_put(b, &n), 0);
 	assert_int_equal(ibuf_add(b, "x", 1), 0);
 	assert_int_equal(rig_ends(IMSG_PRIV_NIC, b), 1);
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 	rig_begin();
 	assert_int_equal(rig_ends(IMSG_PRIV_SWEEP, bytes("x", 1)), 1);
 	/* Another's message, and our own answer. */
@@ -238,33 +225,22 @@ bad_body(void **state)
 	assert_int_equal(rig_ends(IMSG_VMDOP_VM_EXIT, NULL), 1);
 	rig_begin();
 	assert_int_equal(rig_ends(IMSG_PRIV_RESULT, NULL), 1);
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 }
 
 int
 main(int argc, char *argv[])
 {
-	static int here = 0, program = 1;
-#define T(f)                                                                   \
-	{ "here: " #f, f, setup, rig_teardown, &here },                        \
-	{                                                                      \
-		"program: " #f, f, setup, rig_teardown, &program               \
-	}
 	const struct CMUnitTest tests[] = {
-		T(not_begun),
-		T(bad_prefix),
-		T(bad_nic),
-		T(bad_switch),
-		T(many),
-		T(bad_body),
+		RIG_TEST(not_begun),
+		RIG_TEST(bad_prefix),
+		RIG_TEST(bad_nic),
+		RIG_TEST(bad_switch),
+		RIG_TEST(many),
+		RIG_TEST(bad_body),
 	};
 
-	setproctitle_init(argc, argv, environ);
-	signal(SIGPIPE, SIG_IGN);
-	if (rig_namespace() == -1) {
-		printf("1..0 # SKIP no network namespace\n");
+	if (rig_main(argc, argv) == -1)
 		return 0;
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,13 +3,11 @@
  * namespace of our own: we are the guest, and write frames.
  */
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <arpa/inet.h>
 #include <unistd.h>
-#include <bsd/unistd.h>
 
 #include "lib/net/pkt.h"
 #include "lib/proto/msg.h"
@@ -17,13 +15,6 @@
 
 #define VNET  10 /* bytes before a frame, as long as nobody says otherwise */
 #define WORLD 0xcb007105 /* 203.0.113.5 */
-
-static int
-setup(void **state)
-{
-	rig_real = *(const int *)*state;
-	return 0;
-}
 
 /* Somebody beyond this host. */
 static void
@@ -228,25 +219,14 @@ beside_nat(void **state)
 int
 main(int argc, char *argv[])
 {
-	static int here = 0, program = 1;
-#define T(f)                                                                   \
-	{ "here: " #f, f, setup, rig_teardown, &here },                        \
-	{                                                                      \
-		"program: " #f, f, setup, rig_teardown, &program               \
-	}
 	const struct CMUnitTest tests[] = {
-		T(spoofed),
-		T(without_nat),
-		T(beside_nat),
-		T(forwarded),
+		RIG_TEST(spoofed),
+		RIG_TEST(without_nat),
+		RIG_TEST(beside_nat),
+		RIG_TEST(forwarded),
 	};
 
-	setproctitle_init(argc, argv, environ);
-	signal(SIGPIPE, SIG_IGN);
-	if (rig_namespace() == -1) {
-		printf("1..0 # SKIP no network namespace\n");
+	if (rig_main(argc, argv) == -1)
 		return 0;
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,27 +15,10 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <bsd/unistd.h>
 #include <linux/if_tun.h>
 
 #include "lib/proto/msg.h"
 #include "regress/unit/priv_rig.h"
-
-static char before[65536];
-
-static int
-setup(void **state)
-{
-	rig_real = *(const int *)*state;
-	snprintf(before, sizeof(before), "%s", rig_host());
-	return 0;
-}
-
-static void
-assert_as_before(void)
-{
-	assert_string_equal(rig_host(), before);
-}
 
 static void
 local(void **state)
@@ -66,15 +49,6 @@ local(void **state)
 	rig_close_taps();
 	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
 	assert_as_before();
-	rig_shutdown();
-	assert_as_before();
-}
-
-/* A leftover of our own, that has nothing to do with a guest's. */
-static void
-end_as_before(void)
-{
-	rig_close_taps();
 	rig_shutdown();
 	assert_as_before();
 }
@@ -738,43 +712,32 @@ checked(void **state)
 int
 main(int argc, char *argv[])
 {
-	static int here = 0, program = 1;
-#define T(f)                                                                   \
-	{ "here: " #f, f, setup, rig_teardown, &here },                        \
-	{                                                                      \
-		"program: " #f, f, setup, rig_teardown, &program               \
-	}
 	const struct CMUnitTest tests[] = {
-		T(local),
-		T(without_inet6),
-		T(names),
-		T(name_stays),
-		T(no_queue_for_others),
-		T(taken4),
-		T(taken6),
-		T(taken_by_another),
-		T(nat),
-		T(forwarding),
-		T(forwarding_inherited),
-		T(filter_refused),
-		T(groups),
-		T(switches),
-		T(others_switch),
-		T(no_switch),
-		T(hostile_holder),
-		T(adopted),
-		T(adopted_in_part),
-		T(swept),
-		T(hung_up),
-		T(checked),
+		RIG_TEST(local),
+		RIG_TEST(without_inet6),
+		RIG_TEST(names),
+		RIG_TEST(name_stays),
+		RIG_TEST(no_queue_for_others),
+		RIG_TEST(taken4),
+		RIG_TEST(taken6),
+		RIG_TEST(taken_by_another),
+		RIG_TEST(nat),
+		RIG_TEST(forwarding),
+		RIG_TEST(forwarding_inherited),
+		RIG_TEST(filter_refused),
+		RIG_TEST(groups),
+		RIG_TEST(switches),
+		RIG_TEST(others_switch),
+		RIG_TEST(no_switch),
+		RIG_TEST(hostile_holder),
+		RIG_TEST(adopted),
+		RIG_TEST(adopted_in_part),
+		RIG_TEST(swept),
+		RIG_TEST(hung_up),
+		RIG_TEST(checked),
 	};
 
-	setproctitle_init(argc, argv, environ);
-	signal(SIGPIPE, SIG_IGN);
-	if (rig_namespace() == -1) {
-		printf("1..0 # SKIP no network namespace\n");
+	if (rig_main(argc, argv) == -1)
 		return 0;
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

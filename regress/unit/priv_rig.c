@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -15,24 +14,23 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <bsd/string.h>
+#include <bsd/unistd.h>
 
 #include "lib/proto/msg.h"
 #include "lib/proto/vminfo.h"
-#include "lib/sandbox/sandbox.h"
-#include "proc/spawn.h"
 #include "regress/unit/priv_rig.h"
+#include "regress/unit/role_child.h"
 #include "vmd/roles.h"
 
 #define PATIENCE 20000 /* ms */
-#define PROGRAM	 "build/vmd"
 
 int rig_real;
 struct rig_answer rig;
 char rig_log[4096];
+char rig_before[65536];
 
 static struct {
 	pid_t pid;
@@ -42,54 +40,20 @@ static struct {
 	uint64_t reqid;
 } child;
 
-/* Leaks are looked for where nobody has dropped the right to look. */
-const char *__asan_default_options(void);
-const char *
-__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-
-/* --- what is left out in our own children -------------------------------- */
-
-int
-sandbox_landlock(int keep_exec)
-{
-	return 1;
-}
-
-void
-sandbox_landlock_grant(int fd)
-{
-}
-
-unsigned int
-sandbox_own(void)
-{
-	return SB_OWN_REPORT;
-}
-
-int
-sandbox_traps(int fd, const char *prefix)
-{
-	return 0;
-}
-
-int
-sandbox_seccomp(const char *name, int channel)
-{
-	return 1;
-}
-
 /* --- the namespace ------------------------------------------------------- */
 
 int
-rig_namespace(void)
+rig_main(int argc, char *argv[])
 {
+	setproctitle_init(argc, argv, environ);
+	signal(SIGPIPE, SIG_IGN);
 	alarm(getenv("RIG") != NULL ? 900 : 300);
-	if (getuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) == -1)
+	if (getuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) == -1) {
+		printf("1..0 # SKIP no network namespace\n");
 		return -1;
+	}
 	sh("ip link set lo up");
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return 0;
 }
 
@@ -136,34 +100,6 @@ rig_sysctl(const char *path)
 
 /* --- the process --------------------------------------------------------- */
 
-static void
-start_here(int channel)
-{
-	const struct proc_args a = { .role = "priv", .verbose = 1 };
-
-	child.pid = fork();
-	if (child.pid == 0) {
-		alarm(0);
-		if (channel != PROC_CHANNEL_FD)
-			dup2(channel, PROC_CHANNEL_FD);
-		_exit(priv_main(&a));
-	}
-	assert_true(child.pid > 0);
-	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
-	assert_true(child.pidfd != -1);
-}
-
-static void
-start_program(int channel)
-{
-	const char *const argv[] = { "vmd", "-P", "priv", "-v", NULL };
-	struct spawn s = { .argv = argv, .channel = channel };
-
-	assert_true((s.exe = open(PROGRAM, O_RDONLY | O_CLOEXEC)) != -1);
-	assert_true((child.pid = spawn(&s, &child.pidfd)) > 0);
-	close(s.exe);
-}
-
 /* Its next message but for lines of its log, or of type 0 at the end. */
 static struct imsg
 hear(void)
@@ -199,14 +135,13 @@ rig_start(void)
 	int sv[2];
 
 	if (getpwnam(VMD_PRIV_USER) == NULL ||
-	    (rig_real && access(PROGRAM, X_OK) == -1))
+	    (rig_real && access(ROLE_PROGRAM, X_OK) == -1))
 		skip();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
 	    0);
-	if (rig_real)
-		start_program(sv[1]);
-	else
-		start_here(sv[1]);
+	child.pid = rig_real ?
+	    role_start_program("priv", sv[1], &child.pidfd) :
+	    role_start("priv", priv_main, sv[1], &child.pidfd);
 	close(sv[1]);
 	child.fd = sv[0];
 	imsgbuf_init(&child.ib, child.fd);
@@ -295,6 +230,34 @@ rig_close_taps(void)
 	for (i = 0; i < rig.nfds; i++)
 		close(rig.fds[i]);
 	rig.nfds = 0;
+}
+
+void
+end_as_before(void)
+{
+	rig_close_taps();
+	rig_shutdown();
+	assert_as_before();
+}
+
+static int
+setup(int real)
+{
+	rig_real = real;
+	snprintf(rig_before, sizeof(rig_before), "%s", rig_host());
+	return 0;
+}
+
+int
+rig_here(void **state)
+{
+	return setup(0);
+}
+
+int
+rig_program(void **state)
+{
+	return setup(1);
 }
 
 int

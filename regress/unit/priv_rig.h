@@ -22,10 +22,19 @@
 extern int rig_real;
 
 /*
- * Once, first: a network namespace without anything but lo, a /proc/sys of
- * it and, for all tests, an alarm.  0, or -1 where that cannot be done.
+ * Once, first in main(): a network namespace without anything but lo, a
+ * /proc/sys of it and, for all tests, an alarm.  0, or -1 where that cannot
+ * be done; then there are no tests, and that was said.
  */
-int rig_namespace(void);
+int rig_main(int argc, char *argv[]);
+/* A test, twice: here, and with the program. */
+#define RIG_TEST(f)                                                            \
+	{ "here: " #f, f, rig_here, rig_teardown, NULL },                      \
+	{                                                                      \
+		"program: " #f, f, rig_program, rig_teardown, NULL             \
+	}
+int rig_here(void **state);
+int rig_program(void **state);
 /* Start priv; skips the test where it cannot be started. */
 void rig_start(void);
 /* and PRIV_INIT. */
@@ -44,6 +53,11 @@ struct rig_answer {
 };
 extern struct rig_answer rig;
 extern char rig_log[4096]; /* what priv has logged, one line after another */
+/* What rig_host() was at the beginning of the test. */
+extern char rig_before[65536];
+#define assert_as_before() assert_string_equal(rig_host(), rig_before)
+/* Close the taps and end priv: nothing is left. */
+void end_as_before(void);
 /* Each is VMERR_OK, or what the answer said. */
 enum vmerr rig_ask(uint32_t type, struct ibuf *body);
 enum vmerr rig_init(const char *tag, uint32_t forwarding);

@@ -7,7 +7,6 @@
  */
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
@@ -22,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,12 +29,10 @@
 
 #include "lib/proto/vminfo.h"
 #include "lib/proto/wire.h"
-#include "lib/sandbox/sandbox.h"
-#include "proc/spawn.h"
+#include "regress/unit/role_child.h"
 #include "vmd/roles.h"
 
 #define PATIENCE 10000 /* ms */
-#define PROGRAM	 "build/vmd"
 
 struct role_case {
 	const char *name;
@@ -59,74 +55,7 @@ static struct {
 	struct imsgbuf ib;
 } child;
 
-/* Leaks are looked for where nobody has dropped the right to look. */
-const char *__asan_default_options(void);
-const char *
-__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-
-/* --- what is left out in our own children ------------------------------ */
-
-int
-sandbox_landlock(int keep_exec)
-{
-	return 1;
-}
-
-void
-sandbox_landlock_grant(int fd)
-{
-}
-
-unsigned int
-sandbox_own(void)
-{
-	return SB_OWN_REPORT;
-}
-
-int
-sandbox_traps(int fd, const char *prefix)
-{
-	return 0;
-}
-
-int
-sandbox_seccomp(const char *name, int channel)
-{
-	return 1;
-}
-
 /* --- the parent, played ------------------------------------------------ */
-
-static void
-start_here(int channel)
-{
-	const struct proc_args a = { .role = child.role->name, .verbose = 1 };
-
-	child.pid = fork();
-	if (child.pid == 0) {
-		if (channel != PROC_CHANNEL_FD)
-			dup2(channel, PROC_CHANNEL_FD);
-		_exit(child.role->main(&a));
-	}
-	assert_true(child.pid > 0);
-	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
-	assert_true(child.pidfd != -1);
-}
-
-static void
-start_program(int channel)
-{
-	const char *const argv[] = { "vmd", "-P", child.role->name, "-v",
-		NULL };
-	struct spawn s = { .argv = argv, .channel = channel };
-
-	assert_true((s.exe = open(PROGRAM, O_RDONLY | O_CLOEXEC)) != -1);
-	assert_true((child.pid = spawn(&s, &child.pidfd)) > 0);
-	close(s.exe);
-}
 
 static void
 start(void)
@@ -134,14 +63,13 @@ start(void)
 	int sv[2];
 
 	if (getuid() != 0 || getpwnam(child.role->user) == NULL ||
-	    (child.real && access(PROGRAM, X_OK) == -1))
+	    (child.real && access(ROLE_PROGRAM, X_OK) == -1))
 		skip();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
 	    0);
-	if (child.real)
-		start_program(sv[1]);
-	else
-		start_here(sv[1]);
+	child.pid = child.real ?
+	    role_start_program(child.role->name, sv[1], &child.pidfd) :
+	    role_start(child.role->name, child.role->main, sv[1], &child.pidfd);
 	close(sv[1]);
 	child.fd = sv[0];
 	imsgbuf_init(&child.ib, child.fd);

@@ -3,32 +3,11 @@
  * they are refused in one sentence.
  */
 
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <bsd/unistd.h>
 
 #include "lib/proto/msg.h"
 #include "regress/unit/priv_rig.h"
-
-static char before[65536];
-
-static int
-setup(void **state)
-{
-	rig_real = *(const int *)*state;
-	snprintf(before, sizeof(before), "%s", rig_host());
-	return 0;
-}
-
-static void
-end_as_before(void)
-{
-	rig_close_taps();
-	rig_shutdown();
-	assert_string_equal(rig_host(), before);
-}
 
 static struct priv_nic
 in_rdomain(uint32_t id, uint32_t table)
@@ -49,7 +28,7 @@ without(void **state)
 	assert_has(rig.r.text, "rdomain 7: vmd-rd7: ");
 	assert_int_equal(rig_switch("bridge0", PRIVF_RDOMAIN, 7), VMERR_FAILED);
 	assert_has(rig.r.text, "rdomain 7: vmd-rd7: ");
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 	end_as_before();
 }
 
@@ -82,7 +61,7 @@ made(void **state)
 	assert_has(sh("ip -br link"), "vmd-rd7");
 	close(fd);
 	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 	/* The kernel makes the rule no second time. */
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	assert_has(sh("ip rule"), "1000: from all lookup [l3mdev-table]");
@@ -170,35 +149,24 @@ killed(void **state)
 	assert_has(sh("ip -br link"), "vmd-rd7");
 	rig_begin();
 	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
-	assert_string_equal(rig_host(), before);
+	assert_as_before();
 	end_as_before();
 }
 
 int
 main(int argc, char *argv[])
 {
-	static int here = 0, program = 1;
-#define T(f)                                                                   \
-	{ "here: " #f, f, setup, rig_teardown, &here },                        \
-	{                                                                      \
-		"program: " #f, f, setup, rig_teardown, &program               \
-	}
 	const struct CMUnitTest with[] = {
-		T(made),
-		T(others),
-		T(taken),
-		T(killed),
+		RIG_TEST(made),
+		RIG_TEST(others),
+		RIG_TEST(taken),
+		RIG_TEST(killed),
 	}, none[] = {
-		T(without),
+		RIG_TEST(without),
 	};
 
-	setproctitle_init(argc, argv, environ);
-	signal(SIGPIPE, SIG_IGN);
-	if (rig_namespace() == -1) {
-		printf("1..0 # SKIP no network namespace\n");
+	if (rig_main(argc, argv) == -1)
 		return 0;
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
 	if (sh("ip link add x type vrf table 1 2>&1 && ip link del x &&"
 	       "ip rule del pref 1000 && ip -6 rule del pref 1000;"
 	       "ip mrule del pref 1000; ip -6 mrule del pref 1000")[0] != '\0')

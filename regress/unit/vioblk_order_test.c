@@ -18,6 +18,7 @@
 #include "lib/disk/create.h"
 #include "lib/disk/disk.h"
 #include "regress/unit/dev_fake.h"
+#include "regress/unit/fake_ioq.h"
 #include "regress/unit/vq_test.h"
 
 #define SIZE   (1UL << 20)
@@ -34,22 +35,9 @@
 
 /* --- the engine ------------------------------------------------------------ */
 
-enum kind {
-	READ,
-	WRITE,
-	SYNC,
-	ZERO
-};
-
-struct io {
-	int fds[2];
-	struct io_op *queue[64];
-	size_t n;
-};
-
 /* What happened to file 0. */
 static struct event {
-	enum kind kind;
+	enum fake_op kind;
 	uint64_t off, len;
 	uint8_t *data;
 } * events;
@@ -58,79 +46,15 @@ static uint8_t durable[ROOM];	 /* what is there */
 static uint64_t durable_len;
 static uint64_t seed;
 
-static uint64_t
-dice(uint64_t n)
+uint64_t
+fake_dice(uint64_t n)
 {
 	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (seed >> 33) % n;
 }
 
-struct io *
-io_new(unsigned int depth, const int *fds, size_t nfds, int sync)
-{
-	struct io *io = calloc(1, sizeof(*io));
-
-	assert_non_null(io);
-	assert_true(nfds <= 2);
-	memcpy(io->fds, fds, nfds * sizeof(*fds));
-	return io;
-}
-
-void
-io_free(struct io *io)
-{
-	free(io);
-}
-
 static void
-add(struct io *io, struct io_op *op, enum kind kind, int file)
-{
-	assert_true(io->n < NELEM(io->queue));
-	op->kind = kind;
-	op->file = (short)file;
-	io->queue[io->n++] = op;
-}
-
-void
-io_readv(struct io *io, struct io_op *op, int file, const struct iovec *iov,
-    int niov, uint64_t off)
-{
-	op->iov = iov;
-	op->niov = niov;
-	op->off = off;
-	add(io, op, READ, file);
-}
-
-void
-io_writev(struct io *io, struct io_op *op, int file, const struct iovec *iov,
-    int niov, uint64_t off)
-{
-	op->iov = iov;
-	op->niov = niov;
-	op->off = off;
-	add(io, op, WRITE, file);
-}
-
-/* It covers what was done before it was asked for. */
-void
-io_sync(struct io *io, struct io_op *op, int file)
-{
-	op->len = nevents;
-	add(io, op, SYNC, file);
-}
-
-void
-io_fallocate(struct io *io, struct io_op *op, int file, int mode, uint64_t off,
-    uint64_t len)
-{
-	op->mode = (short)mode;
-	op->off = off;
-	op->len = len;
-	add(io, op, ZERO, file);
-}
-
-static void
-note(enum kind kind, uint64_t off, uint64_t len, uint8_t *data)
+note(enum fake_op kind, uint64_t off, uint64_t len, uint8_t *data)
 {
 	const struct event e = { kind, off, len, data };
 
@@ -142,19 +66,11 @@ note(enum kind kind, uint64_t off, uint64_t len, uint8_t *data)
 static int
 do_write(int fd, const struct io_op *op)
 {
-	size_t len = 0, at = 0;
-	uint8_t *data;
-	int i;
+	size_t len;
+	uint8_t *data = fake_data(op, &len);
 
-	for (i = 0; i < op->niov; i++)
-		len += op->iov[i].iov_len;
-	assert_non_null(data = malloc(len));
-	for (i = 0; i < op->niov; i++) {
-		memcpy(data + at, op->iov[i].iov_base, op->iov[i].iov_len);
-		at += op->iov[i].iov_len;
-	}
 	assert_int_equal(pwrite(fd, data, len, (off_t)op->off), len);
-	note(WRITE, op->off, len, data);
+	note(OP_WRITE, op->off, len, data);
 	return (int)len;
 }
 
@@ -163,7 +79,7 @@ do_zero(int fd, const struct io_op *op)
 {
 	if (fallocate(fd, op->mode, (off_t)op->off, (off_t)op->len) == -1)
 		return -errno;
-	note(ZERO, op->off, op->len, NULL);
+	note(OP_FALLOCATE, op->off, op->len, NULL);
 	return 0;
 }
 
@@ -175,7 +91,7 @@ do_sync(const struct io_op *op)
 		const struct event *e = &events[ncovered];
 
 		assert_true(e->off + e->len <= ROOM);
-		if (e->kind == ZERO)
+		if (e->kind == OP_FALLOCATE)
 			memset(durable + e->off, 0, e->len);
 		else
 			memcpy(durable + e->off, e->data, e->len);
@@ -186,33 +102,24 @@ do_sync(const struct io_op *op)
 }
 
 int
-io_run(struct io *io, int wait)
+fake_do(int fd, const struct io_op *op)
 {
-	struct io_op *op;
-	size_t i;
-	int fd, rc;
-
-	if (io->n == 0)
-		return 0;
-	i = dice(io->n);
-	op = io->queue[i];
-	io->queue[i] = io->queue[--io->n];
-	fd = io->fds[op->file];
-	switch ((enum kind)op->kind) {
-	case READ:
-		rc = (int)preadv(fd, op->iov, op->niov, (off_t)op->off);
-		break;
-	case WRITE:
-		rc = do_write(fd, op);
-		break;
-	case ZERO:
-		rc = do_zero(fd, op);
-		break;
+	switch ((enum fake_op)op->kind) {
+	case OP_READ:
+		return (int)preadv(fd, op->iov, op->niov, (off_t)op->off);
+	case OP_WRITE:
+		return do_write(fd, op);
+	case OP_FALLOCATE:
+		return do_zero(fd, op);
 	default:
-		rc = do_sync(op);
+		return do_sync(op);
 	}
-	op->done(op, rc);
-	return 1;
+}
+
+size_t
+fake_changes(void)
+{
+	return nevents;
 }
 
 /* --- the guest --------------------------------------------------------------- */
@@ -239,7 +146,7 @@ submit(unsigned int i)
 	struct slot *s = &o->slots[i];
 	struct virtio_blk_outhdr h = { 0 };
 	struct virtio_blk_discard_write_zeroes r = { 0 };
-	int zero = dice(5) == 0;
+	int zero = fake_dice(5) == 0;
 	uint64_t hdr = HDR + 64 * i, buf = BUF + LEN * i, len, at;
 	struct test_desc d[3] = {
 		{ hdr, sizeof(h), F_NEXT, (uint16_t)(3 * i + 1) },
@@ -248,10 +155,10 @@ submit(unsigned int i)
 	};
 
 	s->used = 1;
-	s->len = 512 * (1 + dice(LEN / 512));
+	s->len = 512 * (1 + fake_dice(LEN / 512));
 	/* Each has a part of the disk: what was written last is known. */
 	s->off = SIZE / SLOTS / 512 * 512 * i;
-	s->off += 512 * dice((SIZE / SLOTS - LEN) / 512);
+	s->off += 512 * fake_dice((SIZE / SLOTS - LEN) / 512);
 	for (at = 0; at < s->len; at++)
 		s->data[at] = zero ? 0 : (uint8_t)(seed >> at % 56);
 	h.type = htole32(zero ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_OUT);
@@ -324,13 +231,13 @@ work(unsigned int rounds)
 
 	o->kept = o->lost = 0;
 	while (rounds-- > 0) {
-		i = (unsigned int)dice(SLOTS);
+		i = (unsigned int)fake_dice(SLOTS);
 		if (!o->slots[i].used) {
 			submit(i);
 			assert_int_equal(d->ops->queue(d, &d->queues[0]), 0);
 			look();
 		}
-		for (i = (unsigned int)dice(8); i > 0; i--) {
+		for (i = (unsigned int)fake_dice(8); i > 0; i--) {
 			io_run(d->io, 0);
 			look();
 		}

@@ -1,11 +1,16 @@
 #ifndef REGRESS_VMCTL_INFO_H
 #define REGRESS_VMCTL_INFO_H
 
-/* A VM as a daemon would show it to vmctl. */
+/* VMs as a daemon would show them to vmctl. */
 
 #include "regress/unit/vmctl_test.h"
 
 #define END IMSG_VMDOP_GET_INFO_VM_END_DATA
+
+/* Of the table. */
+#define HEADER                                                                 \
+	"   ID   PID VCPUS  MAXMEM  CURMEM     TTY        OWNER    "           \
+	"STATE NAME\n"
 
 static inline void
 send_vm(struct request *r, const struct vm_info *i)
@@ -45,6 +50,35 @@ full_info(void)
 	i.pending = pending;
 	i.error = error;
 	return i;
+}
+
+/* Answers: two VMs, none. */
+static inline int
+list(struct request *r)
+{
+	struct vm_info a = full_info(), b = { .state = VMS_STOPPED };
+	const struct vmop_result ok = { 0 };
+
+	b.spec = vm_spec_new("db");
+	b.spec->id = 22;
+	b.spec->cpus = 1;
+	b.spec->memory = 512ULL << 20;
+	b.spec->uid = 54321;
+	send_vm(r, &a);
+	send_vm(r, &b);
+	fake_result(r, END, &ok, -1);
+	vm_spec_free(a.spec);
+	vm_spec_free(b.spec);
+	return 0;
+}
+
+static inline int
+nothing(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+
+	fake_result(r, END, &ok, -1);
+	return 0;
 }
 
 #endif

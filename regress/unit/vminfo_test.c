@@ -187,6 +187,14 @@ log_lines(void **state)
 	log_line_fini(&out);
 	log_line_fini(&out);
 	ibuf_free(b);
+	/* Cut to that. */
+	assert_non_null(b = log_line_new(3, longer));
+	assert_int_equal(log_line_get(b, &out), 0);
+	assert_int_equal(wire_end(b), 0);
+	assert_int_equal(out.prio, 3);
+	assert_string_equal(out.text, longest);
+	log_line_fini(&out);
+	ibuf_free(b);
 	log_line_refused(&(struct log_line){ 8, text }, EBADMSG);
 	log_line_refused(&(struct log_line){ UINT32_MAX, text }, EBADMSG);
 	log_line_refused(&(struct log_line){ 1, NULL }, EBADMSG);

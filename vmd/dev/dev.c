@@ -24,7 +24,6 @@
 #include <syslog.h>
 #include <unistd.h>
 #include <bsd/stdlib.h>
-#include <bsd/string.h>
 #include <bsd/unistd.h>
 
 #include "lib/proto/msg.h"
@@ -37,23 +36,16 @@
 #include "vmd/dev/chan.h"
 #include "vmd/dev/dev.h"
 
-#define LINE_LEN 1024
-
 /* --- log ----------------------------------------------------------------- */
 
 static void
 send_line(struct dev *d, uint32_t type, int prio, const char *line)
 {
-	struct log_line l = { .prio = (uint32_t)prio };
-	char text[LINE_LEN + 1];
-	struct ibuf *b;
+	struct ibuf *b = log_line_new(prio, line);
 
-	strlcpy(text, line, sizeof(text));
-	l.text = text;
-	if ((b = ibuf_dynamic(0, 2 * sizeof(text))) == NULL)
+	if (b == NULL)
 		return;
-	if (log_line_put(b, &l) == -1 ||
-	    (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1))
+	if (type == IMSG_CTL_READY && wire_put_u32(b, sandbox_own()) == -1)
 		ibuf_free(b);
 	else
 		chan_send(&d->vmm, type, b);

@@ -34,7 +34,7 @@ stream_FUZZ_SRCS = vmd/dev/stream.c
 # Over an engine of its own.
 UNIT += vioblk_order_test
 vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
-	$(DISK_SRCS) $(IMAGE_SRCS) $(VIRTIO_SRCS) $(UTIL_SRCS)
+	regress/unit/fake_ioq.c $(DISK_SRCS) $(IMAGE_SRCS) $(VIRTIO_SRCS) $(UTIL_SRCS)
 vioblk_order_test_LIBS = -lz -lzstd -lbsd
 
 UNIT += spin_test

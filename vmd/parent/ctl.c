@@ -61,57 +61,70 @@ preview(struct parent *p, struct conf *c, char *text, size_t len)
 	text[len - 1] = '\0';
 }
 
-int
-parent_reload(struct peer *peer, struct msg *m)
+/*
+ * A request of a client about the configuration: `fn' sees to it, and may
+ * say more in `text'.
+ */
+static int
+conf_request(struct peer *peer, struct msg *m,
+    enum vmerr (*fn)(struct parent *p, const struct vmop_id *op, char *text,
+	size_t len))
 {
 	struct parent *p = parent_of(peer);
 	char text[WIRE_STR_MAX] = "";
 	struct vmop_id op = { 0 };
-	struct conf *c = NULL;
-	enum vmerr e = VMERR_OK;
+	enum vmerr e = VMERR_BADMSG;
 
 	if (request_cred(peer, m) == NULL)
 		return 0;
-	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1)
-		e = VMERR_BADMSG;
-	else if (!(op.flags & VMOP_DRYRUN)) {
-		log_info("reload requested");
-		if (reload(p, text, sizeof(text)) == -1)
-			e = VMERR_CONFIG;
-	} else if ((c = read_own_conf(p, text, sizeof(text))) == NULL)
-		e = VMERR_CONFIG;
-	else
-		preview(p, c, text, sizeof(text));
-	conf_free(c);
+	if (vmop_id_get(&m->body, &op) == 0 && wire_end(&m->body) == 0)
+		e = fn(p, &op, text, sizeof(text));
 	ctl_answer(p, m, e, text);
 	vmop_id_fini(&op);
 	return 0;
 }
 
+static enum vmerr
+do_reload(struct parent *p, const struct vmop_id *op, char *text, size_t len)
+{
+	struct conf *c;
+
+	if (!(op->flags & VMOP_DRYRUN)) {
+		log_info("reload requested");
+		return reload(p, text, len) == -1 ? VMERR_CONFIG : VMERR_OK;
+	}
+	if ((c = read_own_conf(p, text, len)) == NULL)
+		return VMERR_CONFIG;
+	preview(p, c, text, len);
+	conf_free(c);
+	return VMERR_OK;
+}
+
+static enum vmerr
+do_load(struct parent *p, const struct vmop_id *op, char *text, size_t len)
+{
+	struct conf *c;
+
+	if (op->name == NULL || op->name[0] != '/') {
+		snprintf(text, len, "not an absolute path");
+		return VMERR_INVALID;
+	}
+	if ((c = read_conf(p, op->name, READ_ADD, text, len)) == NULL)
+		return VMERR_CONFIG;
+	conf_add(p, c);
+	return VMERR_OK;
+}
+
+int
+parent_reload(struct peer *peer, struct msg *m)
+{
+	return conf_request(peer, m, do_reload);
+}
+
 int
 parent_load(struct peer *peer, struct msg *m)
 {
-	struct parent *p = parent_of(peer);
-	char text[WIRE_STR_MAX] = "";
-	struct vmop_id op = { 0 };
-	struct conf *c = NULL;
-	enum vmerr e = VMERR_OK;
-
-	if (request_cred(peer, m) == NULL)
-		return 0;
-	if (vmop_id_get(&m->body, &op) == -1 || wire_end(&m->body) == -1)
-		e = VMERR_BADMSG;
-	else if (op.name == NULL || op.name[0] != '/') {
-		e = VMERR_INVALID;
-		snprintf(text, sizeof(text), "not an absolute path");
-	} else if ((c = read_conf(p, op.name, READ_ADD, text, sizeof(text))) ==
-	    NULL)
-		e = VMERR_CONFIG;
-	else
-		conf_add(p, c);
-	ctl_answer(p, m, e, text);
-	vmop_id_fini(&op);
-	return 0;
+	return conf_request(peer, m, do_load);
 }
 
 void

@@ -19,6 +19,7 @@ PRIV_LIBS = -lmnl -lnftables
 # real programs too if they are built.
 UNIT += priv_test
 priv_test_SRCS = \
+	regress/unit/role_child.c \
 	$(PRIV_SRCS) \
 	$(CONTROL_SRCS) lib/sandbox/lock.c \
 	$(PROTO_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROC_SRCS)

@@ -5,24 +5,18 @@
 #include <stdint.h>
 
 #include "lib/util/gmem.h"
+#include "lib/vmm/vmm.h"
 
 /*
  * Boot loaders: from a file to guest memory and the first vcpu's registers.
  * They run in the sandboxed vm process: every byte of the files is hostile.
  */
 
-struct boot_seg {
-	uint16_t sel;
-	uint8_t type, s, dpl, present, avl, l, db, g, unusable;
-	uint32_t limit;
-	uint64_t base;
-};
-
 /* What the first vcpu starts with; everything else as after reset. */
 struct boot_regs {
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, rip, rflags;
 	uint64_t cr0, cr3, cr4, efer;
-	struct boot_seg cs, ds, es, fs, gs, ss, tr, ldt;
+	struct vmm_seg cs, ds, es, fs, gs, ss, tr, ldt;
 	uint64_t gdt_base, idt_base;
 	uint16_t gdt_limit, idt_limit;
 	uint64_t dr6, dr7, xcr0; /* 0: leave alone */

@@ -136,7 +136,7 @@ boot_cmdline(struct boot *b, uint64_t max, uint64_t *gpa)
 void
 boot_flat(struct boot_regs *r, int bits)
 {
-	const struct boot_seg data = { .sel = SEL_DATA,
+	const struct vmm_seg data = { .sel = SEL_DATA,
 		.type = 3,
 		.s = 1,
 		.present = 1,

@@ -300,28 +300,11 @@ make_devices(struct vm *vm, char err[VM_TEXTLEN])
 	return VMERR_OK;
 }
 
-static void
-seg_set(struct vmm_seg *to, const struct boot_seg *s)
-{
-	to->sel = s->sel;
-	to->type = s->type;
-	to->s = s->s;
-	to->dpl = s->dpl;
-	to->present = s->present;
-	to->avl = s->avl;
-	to->l = s->l;
-	to->db = s->db;
-	to->g = s->g;
-	to->unusable = s->unusable;
-	to->limit = s->limit;
-	to->base = s->base;
-}
-
 /* Debug registers and XCR0 have their values of reset already. */
 static int
 set_regs(struct vm *vm, const struct boot_regs *b)
 {
-	struct vmm_regs r = {
+	const struct vmm_regs r = {
 		.rax = b->rax,
 		.rbx = b->rbx,
 		.rcx = b->rcx,
@@ -336,6 +319,14 @@ set_regs(struct vm *vm, const struct boot_regs *b)
 		.cr3 = b->cr3,
 		.cr4 = b->cr4,
 		.efer = b->efer,
+		.cs = b->cs,
+		.ds = b->ds,
+		.es = b->es,
+		.fs = b->fs,
+		.gs = b->gs,
+		.ss = b->ss,
+		.tr = b->tr,
+		.ldt = b->ldt,
 		.gdt_base = b->gdt_base,
 		.gdt_limit = b->gdt_limit,
 		.idt_base = b->idt_base,
@@ -344,14 +335,6 @@ set_regs(struct vm *vm, const struct boot_regs *b)
 
 	if (b->firmware)
 		return 0;
-	seg_set(&r.cs, &b->cs);
-	seg_set(&r.ds, &b->ds);
-	seg_set(&r.es, &b->es);
-	seg_set(&r.fs, &b->fs);
-	seg_set(&r.gs, &b->gs);
-	seg_set(&r.ss, &b->ss);
-	seg_set(&r.tr, &b->tr);
-	seg_set(&r.ldt, &b->ldt);
 	return vmm_writeregs(vm->vmm, 0, &r);
 }
 

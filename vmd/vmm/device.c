@@ -9,12 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -81,18 +79,6 @@ own_id(const struct device *d)
 }
 
 static int
-become(void *arg)
-{
-	const uid_t *id = arg;
-
-	if (*id != 0 && !WITHOUT(IDS) &&
-	    (setgroups(0, NULL) == -1 || setresgid(*id, *id, *id) == -1 ||
-		setresuid(*id, *id, *id) == -1))
-		return -1;
-	return prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
-static int
 exec_device(struct device *d, int channel, int vm)
 {
 	const char *const argv[] = { dev_kind_name(d->start.kind), NULL };
@@ -106,7 +92,7 @@ exec_device(struct device *d, int channel, int vm)
 		.keep_stdio = 1,
 		.pidns = d->g->m->shared_ids || WITHOUT(PIDNS) ? 0 :
 								 d->g->pidfd,
-		.child = become,
+		.child = become_nobody,
 		.arg = &id,
 	};
 

@@ -23,9 +23,8 @@
 #include "proc/spawn.h"
 #include "vmd/vmm/vmm.h"
 
-/* In the child: become nobody that anyone else is. */
-static int
-become(void *arg)
+int
+become_nobody(void *arg)
 {
 	const uid_t *id = arg;
 
@@ -46,7 +45,7 @@ exec_guest(struct guest *g, int channel)
 		.channel = channel,
 		.keep_stdio = 1, /* /dev/null; our root has no other */
 		.flags = g->m->shared_ids || WITHOUT(PIDNS) ? 0 : CLONE_NEWPID,
-		.child = become,
+		.child = become_nobody,
 		.arg = &g->ids,
 	};
 

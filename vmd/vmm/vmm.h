@@ -124,6 +124,12 @@ void vmm_role_init(struct vmm_role *m, struct event_base *base);
 struct guest *guest_launch(struct vmm_role *m, const struct vm_spec *spec,
     struct fdlist *fds, struct msg_hdr start, char *why, size_t len);
 
+/*
+ * In a child of spawn(): take the id of the uid_t at `arg', that nobody else
+ * has, unless it is 0, and end with vmm.  0, or -1 with errno.
+ */
+int become_nobody(void *arg);
+
 /* --- guest.c --- */
 extern const struct msg_handler guest_msgs[];
 extern const size_t guest_nmsgs;

@@ -8,6 +8,8 @@
 #define COMMAND 0x1900000ULL
 #define MAX_BIG 80 /* buffers of 64 KiB and more */
 
+const uint8_t net_all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
 int
 net_find(struct nic *n, unsigned int idx)
 {
@@ -184,4 +186,79 @@ net_fold(uint32_t sum)
 	while (sum >> 16 != 0)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return sum;
+}
+
+void
+net_ethernet(uint8_t *f, const struct nic *n, const uint8_t *to,
+    unsigned int type)
+{
+	memcpy(f, to, 6);
+	memcpy(f + 6, n->mac, 6);
+	net_put16(f + 12, type);
+}
+
+void
+net_ip(uint8_t *f, unsigned int proto, uint32_t from, uint32_t to,
+    unsigned int len)
+{
+	uint8_t *p = f + 14;
+
+	memset(p, 0, 20);
+	p[0] = 0x45;
+	net_put16(p + 2, 20 + len);
+	p[8] = 64;
+	p[9] = (uint8_t)proto;
+	net_put32(p + 12, from);
+	net_put32(p + 16, to);
+	net_put16(p + 10, ~net_fold(net_sum(p, 20, 0)) & 0xffff);
+}
+
+uint32_t
+net_pseudo(const uint8_t *f, unsigned int len)
+{
+	return net_sum(f + 26, 8, f[23] + len);
+}
+
+unsigned int
+net_ip_sum(const uint8_t *f, unsigned int len)
+{
+	return net_fold(net_sum(f + 34, len, net_pseudo(f, len)));
+}
+
+void
+net_arp(uint8_t *f, const struct nic *n, uint32_t from, uint32_t to)
+{
+	uint8_t *p = f + 14;
+
+	net_ethernet(f, n, net_all, 0x806);
+	memset(p, 0, 46);
+	net_put32(p, 0x00010800);
+	net_put32(p + 4, 0x06040001);
+	memcpy(p + 8, n->mac, 6);
+	net_put32(p + 14, from);
+	net_put32(p + 24, to);
+}
+
+void
+net_dhcp(uint8_t *p, const struct nic *n, unsigned int type, uint32_t addr)
+{
+	uint8_t *o = p + 240;
+
+	memset(p, 0, NET_DHCP);
+	p[0] = 1;
+	p[1] = 1;
+	p[2] = 6;
+	net_put32(p + 4, 0x12345678);
+	memcpy(p + 28, n->mac, 6);
+	net_put32(p + 236, 0x63825363);
+	*o++ = 53;
+	*o++ = 1;
+	*o++ = (uint8_t)type;
+	if (type == 3) {
+		*o++ = 50;
+		*o++ = 4;
+		net_put32(o, addr);
+		o += 4;
+	}
+	*o = 255;
 }

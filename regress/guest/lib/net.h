@@ -76,4 +76,26 @@ uint32_t net_get32(const uint8_t *p);
 uint32_t net_sum(const uint8_t *p, unsigned int len, uint32_t sum);
 unsigned int net_fold(uint32_t sum);
 
+/* Everybody. */
+extern const uint8_t net_all[6];
+
+/* Parts of a frame: the IPv4 header has no options. */
+void net_ethernet(uint8_t *f, const struct nic *n, const uint8_t *to,
+    unsigned int type);
+/* `len' bytes follow its IPv4 header. */
+void net_ip(uint8_t *f, unsigned int proto, uint32_t from, uint32_t to,
+    unsigned int len);
+/* The sum of the pseudo header of `len' bytes, and of these with it. */
+uint32_t net_pseudo(const uint8_t *f, unsigned int len);
+unsigned int net_ip_sum(const uint8_t *f, unsigned int len);
+/* The question who has `to', of 60 bytes. */
+void net_arp(uint8_t *f, const struct nic *n, uint32_t from, uint32_t to);
+/*
+ * A DHCP message of that type, of NET_DHCP bytes, at `p'; a request for
+ * `addr'.
+ */
+#define NET_DHCP 300
+void
+net_dhcp(uint8_t *p, const struct nic *n, unsigned int type, uint32_t addr);
+
 #endif
