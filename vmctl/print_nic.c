@@ -85,6 +85,10 @@ look(const struct vm_info *i, uint32_t idx, struct view *v)
 	v->mtu = n->mtu;
 	if ((v->d = stats(i, idx)) == NULL)
 		v->d = &unknown;
+	/* In user mode somebody else has given it. */
+	if ((s->flags & NICF_USER) && v->d->counted)
+		v->addr = text4((uint32_t)v->d->counts[DEVS_ADDRESS],
+		    v->bufs[0]);
 	v->state = dev_state_text((enum dev_state)v->d->state);
 }
 

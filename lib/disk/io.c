@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,20 +126,32 @@ io_fallocate(struct io *io, struct io_op *op, int file, int mode, uint64_t off,
 	io_list_add(&io->queue, op);
 }
 
+static void
+wait_for(struct io *io, struct io_op *op, enum io_kind kind, int file,
+    int events)
+{
+	op->kind = kind;
+	op->file = (short)file;
+	op->mode = (short)events;
+	io_list_add(&io->queue, op);
+}
+
 void
 io_poll(struct io *io, struct io_op *op, int file)
 {
-	op->kind = IO_POLL;
-	op->file = (short)file;
-	io_list_add(&io->queue, op);
+	wait_for(io, op, IO_POLL, file, POLLIN);
+}
+
+void
+io_poll_out(struct io *io, struct io_op *op, int file)
+{
+	wait_for(io, op, IO_POLL, file, POLLOUT);
 }
 
 void
 io_watch(struct io *io, struct io_op *op, int file)
 {
-	op->kind = IO_WATCH;
-	op->file = (short)file;
-	io_list_add(&io->queue, op);
+	wait_for(io, op, IO_WATCH, file, POLLIN);
 }
 
 int

@@ -56,6 +56,8 @@ void io_fallocate(struct io *io, struct io_op *op, int file, int mode,
     uint64_t off, uint64_t len);
 /* Done once the file is readable, or has ended. */
 void io_poll(struct io *io, struct io_op *op, int file);
+/* The same for writable. */
+void io_poll_out(struct io *io, struct io_op *op, int file);
 /*
  * Done each time something comes into the file, from now on for ever: with
  * a ring once for what comes meanwhile, whether it is read or not; without

@@ -78,7 +78,7 @@ poll_all(struct io *io, int timeout_ms)
 
 	for (op = all.first; op != NULL && n < POLLS_MAX; op = op->next, n++) {
 		pfd[n].fd = io->fds[op->file];
-		pfd[n].events = POLLIN;
+		pfd[n].events = op->mode;
 		pfd[n].revents = 0;
 	}
 	if (n == 0)

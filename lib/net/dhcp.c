@@ -82,7 +82,7 @@ struct request {
 	size_t len;
 	uint8_t type;
 	uint8_t overload; /* 1: file, 2: sname */
-	uint32_t ciaddr, requested, server;
+	uint32_t ciaddr, requested, server, lease;
 	uint16_t max; /* datagram */
 	const uint8_t *wanted, *client;
 	uint8_t nwanted, nclient;
@@ -106,6 +106,8 @@ option(struct request *r, uint8_t code, const uint8_t *p, uint8_t len)
 		r->requested = pkt_get32(p);
 	else if (code == OPT_SERVER && len == 4 && r->server == 0)
 		r->server = pkt_get32(p);
+	else if (code == OPT_LEASE && len == 4)
+		r->lease = pkt_get32(p);
 	else if (code == OPT_MAXSIZE && len == 2 && r->max == 0)
 		r->max = pkt_get16(p);
 	else if (code == OPT_WANTED && len > 0 && r->nwanted == 0) {
@@ -398,4 +400,42 @@ net_dhcp(const struct net_conf *n, const uint8_t *frame, size_t len, int how,
 	default:
 		return NET_EATEN;
 	}
+}
+
+/* As far as can be told from its first bytes. */
+static int
+from_server(const uint8_t *frame, size_t len)
+{
+	const uint8_t *udp;
+
+	if (len < MESSAGE + OPTIONS || pkt_get16(frame + 12) != PKT_TYPE_IP4 ||
+	    frame[PKT_ETH + 9] != PKT_UDP_PROTO)
+		return 0;
+	udp = frame + PKT_ETH + (size_t)(frame[PKT_ETH] & 15) * 4;
+	return pkt_get16(udp) == SERVER_PORT &&
+	    pkt_get16(udp + 2) == CLIENT_PORT;
+}
+
+int
+net_dhcp_seen(const uint8_t mac[6], const uint8_t *frame, size_t len,
+    uint32_t *address, uint32_t *seconds)
+{
+	struct request r = { 0 };
+	const uint8_t *m;
+	struct pkt p;
+
+	if (!from_server(frame, len) || pkt_udp4(frame, len, 0, &p) == -1 ||
+	    p.len < OPTIONS)
+		return 0;
+	m = p.data;
+	if (m[OP] != BOOTREPLY || m[HLEN] != 6 ||
+	    memcmp(m + CHADDR, mac, 6) != 0 || pkt_get32(m + COOKIE) != MAGIC)
+		return 0;
+	options(&r, m + OPTIONS, p.len - OPTIONS);
+	if (r.type != ACK && r.type != NAK)
+		return 0;
+	*address = r.type == ACK ? pkt_get32(m + YIADDR) : 0;
+	*seconds = r.type == ACK ? r.lease : 0;
+	/* The answer to an INFORM is about no address. */
+	return r.type == NAK || *address != 0;
 }

@@ -22,4 +22,13 @@
 int net_dhcp(const struct net_conf *n, const uint8_t *frame, size_t len,
     int how, uint64_t now, struct net_lease *l, uint8_t *reply, size_t size);
 
+/*
+ * Does this frame of another server tell the guest with that MAC what its
+ * address is?  1 and the address, in host order, and for how many seconds,
+ * UINT32_MAX: for ever; an address of 0 if it has lost it.  0: no.  Cheap for
+ * all other frames.
+ */
+int net_dhcp_seen(const uint8_t mac[6], const uint8_t *frame, size_t len,
+    uint32_t *address, uint32_t *seconds);
+
 #endif

@@ -27,6 +27,7 @@ enum dev_stat {
 	DEVS_RX_DROPS,
 	DEVS_TX_DROPS,
 	DEVS_LEASE,    /* the guest's address: until when; UNIX time, 0: none */
+	DEVS_ADDRESS,  /* that others gave it; IPv4, 0: none */
 	DEVS_COUNTERS, /* how many are in use */
 	DEVS_MAX = 16
 };

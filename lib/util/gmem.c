@@ -41,24 +41,53 @@ gmem_add(struct gmem *g, uint64_t gpa, uint64_t size, enum gmem_type type)
 	r->type = type;
 	r->offset = 0;
 	if (type != GMEM_MMIO) {
-		r->offset = g->size;
-		g->size += size;
+		/* Nothing is ever written into what is left out. */
+		r->offset = g->size + ((gpa - g->size) & (GMEM_HUGE - 1));
+		g->size = r->offset + size;
 	}
 	return 0;
 }
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
+/* `size' bytes of addresses that begin where a huge page may; or NULL. */
+static uint8_t *
+reserve(size_t size)
+{
+	size_t all = size + GMEM_HUGE, before;
+	uint8_t *p;
+
+	p = mmap(NULL, all, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)p & (GMEM_HUGE - 1);
+	if (before > 0)
+		munmap(p, before);
+	munmap(p + before + size, all - before - size);
+	return p + before;
+}
+
+/*
+ * An address, its place in the memfd and the guest's address are the same
+ * within a huge page, so that it can be one for all.
+ */
 static int
 map(struct gmem *g)
 {
-	void *p;
+	uint8_t *p;
 
-	p = mmap(NULL, g->size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_NORESERVE, g->fd, 0);
-	if (p == MAP_FAILED)
+	if ((p = reserve(g->size)) == NULL)
 		return -1;
+	if (mmap(p, g->size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_FIXED | MAP_NORESERVE, g->fd,
+		0) == MAP_FAILED) {
+		munmap(p, g->size);
+		return -1;
+	}
 	madvise(p, g->size, MADV_DONTDUMP);
+	/* For administrators who allow it for shared memory. */
+	madvise(p, g->size, MADV_HUGEPAGE);
 	g->base = p;
 	return 0;
 }

@@ -24,6 +24,7 @@ struct gmem_range {
 };
 
 #define GMEM_MAXRANGES 16
+#define GMEM_HUGE      (2ULL << 20) /* bytes of a huge page */
 
 struct gmem {
 	struct gmem_range ranges[GMEM_MAXRANGES]; /* ascending gpa */

@@ -88,6 +88,7 @@ answer(const uint8_t *frame, size_t len, uint8_t how)
 	size_t size = NET_REPLY_MAX - (size_t)(how & HOW_SIZE) * 4;
 	struct net_lease lease = { 0, 0, 0, 0 };
 	struct pkt p;
+	uint32_t address, seconds;
 	uint8_t *reply;
 	int n;
 
@@ -108,6 +109,8 @@ answer(const uint8_t *frame, size_t len, uint8_t how)
 	}
 	free(reply);
 	/* Each alone has to stand frames of the others. */
+	if (net_dhcp_seen(conf.mac, frame, len, &address, &seconds))
+		check(address != 0 || seconds == 0);
 	check(net_dhcp(&conf, frame, len, 1, 1, &lease, NULL, 0) <= 0);
 	check(net_dhcp6(&conf, frame, len, 1, NULL, 0) <= 0);
 	check(net_ra(&conf, frame, len, 1, NULL, 0) <= 0);

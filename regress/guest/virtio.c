@@ -22,6 +22,20 @@ static struct vdev dev = { .slot = SLOT };
 static struct vq queue;
 static volatile unsigned int msis, lines;
 
+/*
+ * What a device says of a buffer comes after the buffer is in the used ring,
+ * and we may be faster: wait for it.
+ */
+#define soon(cond)                                                             \
+	({                                                                     \
+		uint32_t soon_from = pm_now();                                 \
+		int soon_is;                                                   \
+                                                                               \
+		while (!(soon_is = (cond)) && pm_since(soon_from) < DEADLINE)  \
+			__builtin_ia32_pause();                                \
+		soon_is;                                                       \
+	})
+
 static void __attribute__((interrupt)) on_msi(struct frame *f)
 {
 	msis++;
@@ -150,13 +164,15 @@ polled(void)
 	store16(AVAIL + 2, queue.offered);
 	store32(dev.notify, 0);
 	check(used() && load32(USED + 24) == 16, "kick of another width");
-	check((load8(dev.isr) & 1) == 1 && load8(dev.isr) == 0, "ISR clears");
+	check(soon((load8(dev.isr) & 1) == 1) && load8(dev.isr) == 0,
+	    "ISR clears");
 }
 
 static void
 by_msi(void)
 {
 	uint32_t control = pci_conf(&dev, dev.msix_cap);
+	unsigned int before;
 
 	virtio_vector(&dev, 0, MSI_VECTOR, 0);
 	virtio_vector(&dev, 1, MSI_VECTOR, 0);
@@ -169,18 +185,22 @@ by_msi(void)
 	virtio_vector(&dev, 1, MSI_VECTOR, 1);
 	offer(32);
 	check(used(), "masked");
-	check(msis == 1 && (load32(dev.msix + 0x800) & 2) != 0, "pending");
+	check(soon((load32(dev.msix + 0x800) & 2) != 0) && msis == 1,
+	    "pending");
 	offer(32);
 	check(used() && msis == 1, "and again");
 	virtio_vector(&dev, 1, MSI_VECTOR, 0);
-	check(wait_for(&msis, 2), "one interrupt when unmasked");
+	/* One, and one more if we were faster than the last of the two. */
+	check(wait_for(&msis, 2) || msis == 3, "one interrupt when unmasked");
 	check(load32(dev.msix + 0x800) == 0, "nothing pending");
 	pci_conf_set(&dev, dev.msix_cap, control | 3U << 30);
 	offer(32);
-	check(used() && msis == 2 && (load32(dev.msix + 0x800) & 2) != 0,
+	before = msis;
+	check(used() && soon((load32(dev.msix + 0x800) & 2) != 0) &&
+		msis == before,
 	    "all masked");
 	pci_conf_set(&dev, dev.msix_cap, control | 1U << 31);
-	check(wait_for(&msis, 3), "and unmasked");
+	check(wait_for(&msis, before + 1), "and unmasked");
 	pci_conf_set(&dev, dev.msix_cap, control);
 }
 
@@ -201,8 +221,9 @@ by_line(void)
 	/* Disabled, it waits. */
 	pci_conf_set(&dev, 4, 0x406);
 	offer(32);
-	check(used() && lines == 3, "line disabled");
-	check((pci_conf(&dev, 4) >> 16 & 8) != 0, "interrupt status");
+	check(used(), "line disabled");
+	check(soon((pci_conf(&dev, 4) >> 16 & 8) != 0) && lines == 3,
+	    "interrupt status");
 	pci_conf_set(&dev, 4, 0x006);
 	check(wait_for(&lines, 4), "line enabled");
 	check((pci_conf(&dev, 4) >> 16 & 8) == 0, "no interrupt status");
@@ -273,9 +294,9 @@ broken(void)
 	start(0xffff);
 	store16(AVAIL + 2, 0x4000);
 	store16(dev.notify, 0);
-	pm_wait_us(200000);
-	check((virtio_status(&dev) & 0x40) != 0, "a broken ring needs a reset");
-	check((load8(dev.isr) & 2) != 0, "and says so");
+	check(soon((virtio_status(&dev) & 0x40) != 0),
+	    "a broken ring needs a reset");
+	check(soon((load8(dev.isr) & 2) != 0), "and says so");
 	start(0xffff);
 	offer(64);
 	check(virtio_status(&dev) == 15 && used(), "after which it works");

@@ -46,6 +46,7 @@ vm "web" {
 	interface { switch "lan" }
 	interface { switch "apart" isolated }
 	local interface { rdomain 5 }
+	interface { down }
 }
 vm "db" {
 	disable
@@ -280,6 +281,24 @@ def bridge(vmd):
     assert web.nic(1)["switch"] == "lan", web.nic(1)
 
 
+def link(vmd):
+    """the link is up and down with the interface of the host"""
+    net.start(vmd)
+    g = net.guest("web")
+    tap = g.nic(4)["interface"]
+    g.sh("ip link set eth4 up")
+    for up in 0, 1, 0, 1:
+        if up:
+            run("ip", "link", "set", tap, "up")
+        elif "UP" in world.link(tap)["flags"]:
+            run("ip", "link", "set", tap, "down")
+            # The next frame tells.
+            g.sh("rawframe eth4 " + world.arp(g.nic(4)["mac"], "192.0.2.1",
+                                              "192.0.2.2").hex())
+        g.until("[ $(cat /sys/class/net/eth4/carrier) = %d ]" % up)
+    assert "replaced" not in g.nic(4) or g.nic(4)["replaced"] == 0
+
+
 def isolated(vmd):
     """isolated guests reach the host and not each other"""
     net.start(vmd)
@@ -359,6 +378,7 @@ def user(vmd):
     g = net.guest("db")
     lease = g.lease(0)
     assert HOST in lease and "dns=" + WORLD in lease, lease
+    assert g.nic(0)["address"] == HOST and g.nic(0)["lease"], g.nic(0)
     said = g.sh("nc %s 7000" % WORLD)
     assert "you are ::ffff:" + HOST in said, said
     assert NAMED in g.sh("nslookup %s" % NAME)
@@ -482,7 +502,7 @@ def crashed(vmd):
     same(net.before)
 
 
-TESTS = (online, nat, inet6, advertised, bridge, isolated, locked, rdomain,
+TESTS = (online, nat, inet6, advertised, bridge, link, isolated, locked, rdomain,
          vrf, user, jumbo, iperf, killed, leaves_nothing, crashed)
 
 

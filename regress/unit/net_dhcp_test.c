@@ -613,6 +613,52 @@ ip_options(void **state)
 	assert_int_equal(run(), 0);
 }
 
+/* Our own answers, as somebody else hears them. */
+static void
+seen(void **state)
+{
+	uint32_t a = 1, s = 1;
+	uint8_t mac[6];
+	size_t i;
+
+	load("udhcpc-select");
+	assert_int_equal(net_dhcp_seen(t.n.mac, t.f.p, t.f.len, &a, &s), 0);
+	assert_true(run() > 0);
+	assert_int_equal(net_dhcp_seen(t.n.mac, t.r, (size_t)t.len, &a, &s), 1);
+	assert_int_equal(a, GUEST4);
+	assert_int_equal(s, 3600);
+	/* Each cut, and any byte that is wrong. */
+	for (i = 0; i < (size_t)t.len; i++) {
+		uint8_t *cut = malloc(i + 1);
+
+		memcpy(cut, t.r, i);
+		assert_int_equal(net_dhcp_seen(t.n.mac, cut, i, &a, &s), 0);
+		free(cut);
+		if (i < 12 /* the type */)
+			continue;
+		t.r[i] ^= 0x10;
+		assert_int_equal(net_dhcp_seen(t.n.mac, t.r, (size_t)t.len, &a,
+				     &s),
+		    0);
+		t.r[i] ^= 0x10;
+	}
+	memcpy(mac, t.n.mac, 6);
+	mac[5] ^= 1;
+	assert_int_equal(net_dhcp_seen(mac, t.r, (size_t)t.len, &a, &s), 0);
+	load("udhcpc-discover");
+	assert_true(run() > 0);
+	assert_int_equal(net_dhcp_seen(t.n.mac, t.r, (size_t)t.len, &a, &s),
+	    0); /* only an offer */
+	load("dhclient-reboot");
+	t.n.guest4 ^= 2;
+	assert_true(run() > 0);
+	replied(NAK, UINT32_MAX);
+	assert_int_equal(net_dhcp_seen(t.n.mac, t.r, (size_t)t.len, &a, &s), 1);
+	assert_int_equal(a, 0);
+	assert_int_equal(s, 0);
+	t.n.guest4 ^= 2;
+}
+
 /* With a partial checksum what stands there means nothing. */
 static void
 partial(void **state)
@@ -650,6 +696,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(ip_options, setup, teardown),
+		cmocka_unit_test_setup_teardown(seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(partial, setup, teardown),
 	};
 

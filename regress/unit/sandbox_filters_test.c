@@ -317,7 +317,7 @@ test_sizes(void **state)
 		{ "vioscsi", 12 },
 		{ "vioscsi_open", 32 },
 		{ "vioscsi_sync", 22 },
-		{ "vm", 50 },
+		{ "vm", 51 },
 		{ "vmm", 95 },
 	};
 	size_t i, j, n = sizeof(limits) / sizeof(limits[0]);

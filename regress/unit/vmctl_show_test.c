@@ -76,7 +76,7 @@ local_nic(struct nic_spec *n)
 	n->net.dns6[0][0] = 0x20;
 }
 
-/* A local interface that has counted, one on a switch, one of user mode. */
+/* A local interface that has counted, one on a switch, two of user mode. */
 static int
 with_nics(struct request *r)
 {
@@ -85,10 +85,10 @@ with_nics(struct request *r)
 	struct dev_stats *d;
 	size_t n;
 
-	i.spec->nnics = 3;
+	i.spec->nnics = 4;
 	local_nic(&i.spec->nics[0]);
 	i.spec->nics[1].sw = strdup("my lan");
-	i.spec->nics[2].flags = NICF_USER;
+	i.spec->nics[2].flags = i.spec->nics[3].flags = NICF_USER;
 	i.has_devs = 1;
 	d = dev_list_add(&i.devs, DEV_VIONET, 0);
 	d->state = DEVST_RUNNING;
@@ -100,7 +100,13 @@ with_nics(struct request *r)
 	d = dev_list_add(&i.devs, DEV_VIONET, 1);
 	d->state = DEVST_GONE;
 	d->counted = 1;
-	d->counts[DEVS_LEASE] = 1; /* long ago */
+	d->counts[DEVS_LEASE] = 1;   /* long ago */
+	d->counts[DEVS_ADDRESS] = 1; /* not for it to say */
+	d = dev_list_add(&i.devs, DEV_VIONET, 3);
+	d->state = DEVST_RUNNING;
+	d->counted = 1;
+	d->counts[DEVS_ADDRESS] = 0xc0a80105;
+	d->counts[DEVS_LEASE] = DEV_COUNT_MAX;
 	send_vm(r, &i);
 	fake_result(r, END, &ok, -1);
 	vm_spec_free(i.spec);
@@ -263,7 +269,17 @@ interfaces(void **state)
 	    "\"received_frames\":null,\"sent_frames\":null,"
 	    "\"received_bytes\":null,\"sent_bytes\":null,"
 	    "\"received_drops\":null,\"sent_drops\":null,"
-	    "\"lease\":null}]}\n";
+	    "\"lease\":null},"
+	    "{\"name\":\"vionet3\",\"mode\":\"user\","
+	    "\"interface\":null,\"switch\":null,\"group\":null,"
+	    "\"mac\":null,\"mtu\":null,\"address\":\"192.168.1.5\","
+	    "\"address6\":null,\"host_address\":null,"
+	    "\"host_address6\":null,\"dns\":[],\"nat\":false,"
+	    "\"forwards\":[],\"state\":\"running\",\"replaced\":0,"
+	    "\"received_frames\":0,\"sent_frames\":0,"
+	    "\"received_bytes\":0,\"sent_bytes\":0,"
+	    "\"received_drops\":0,\"sent_drops\":0,"
+	    "\"lease\":9223372036854775807}]}\n";
 	static const char table[] = HEADER ROW1
 	    "\n"
 	    "INTERFACE   STATE REPLACED MODE   TAP             MAC         "
@@ -277,7 +293,10 @@ interfaces(void **state)
 	    "       - my_lan          -\n"
 	    "vionet2         -        - user   -               -          "
 	    "       -                       -         -       -       -       -"
-	    "       - -               -\n";
+	    "       - -               -\n"
+	    "vionet3   running        0 user   -               -          "
+	    "       192.168.1.5             0         0      0B      0B       0"
+	    " forever -               -\n";
 
 	shows(with_nics, json, table);
 }

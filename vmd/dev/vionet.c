@@ -44,13 +44,28 @@ net_set_active(struct net *n, unsigned int pairs)
 		net_rx_pairs(n);
 }
 
-void
-net_set_status(struct net *n, uint16_t status)
+int
+net_set_status(struct net *n, uint16_t clear, uint16_t set)
 {
-	uint16_t le = htole16(status);
+	const size_t off = offsetof(struct virtio_net_config, status);
+	struct virtio_page *page = &n->d->page->virtio;
+	uint16_t is, le;
 
-	virtio_page_write(&n->d->page->virtio,
-	    offsetof(struct virtio_net_config, status), &le, sizeof(le));
+	virtio_page_read(page, off, &is, sizeof(is));
+	le = htole16((uint16_t)((le16toh(is) & ~clear) | set));
+	if (le == is)
+		return 0;
+	virtio_page_write(page, off, &le, sizeof(le));
+	return 1;
+}
+
+void
+net_set_link(struct net *n, int up)
+{
+	n->link = up;
+	if (net_set_status(n, VIRTIO_NET_S_LINK_UP,
+		up ? VIRTIO_NET_S_LINK_UP : 0))
+		dev_config_changed(n->d);
 }
 
 /* --- queues ------------------------------------------------------------------ */
@@ -95,7 +110,7 @@ config(struct net *n, struct dev_ready *r)
 
 	memset(&c, 0, sizeof(c));
 	memcpy(c.mac, n->conf->mac, sizeof(c.mac));
-	c.status = htole16(VIRTIO_NET_S_LINK_UP);
+	c.status = htole16(n->link ? VIRTIO_NET_S_LINK_UP : 0);
 	c.max_virtqueue_pairs = htole16((uint16_t)n->npairs);
 	c.mtu = htole16((uint16_t)n->conf->mtu);
 	memcpy(r->config, &c, sizeof(c));
@@ -137,6 +152,7 @@ vionet_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 			return -1;
 		}
 	}
+	n->link = 1;
 	if (n->backend->open(n, &n->offered, why) == -1)
 		return -1;
 	n->active = 1;
@@ -178,6 +194,8 @@ vionet_activate(struct dev *d)
 	n->features = d->features;
 	n->soft = (n->offered & ~n->features & soft) != 0;
 	net_rx_forget(n);
+	/* It may have changed when nobody looked. */
+	net_set_link(n, n->link);
 	if (!d->resumed)
 		drain(n);
 	else if (n->lease.until == 0)

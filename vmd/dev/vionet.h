@@ -91,14 +91,16 @@ struct net {
 	unsigned int npairs;
 	unsigned int active; /* pairs the driver uses */
 	uint64_t offered, features;
-	int inspect_tx;	   /* look at what the guest sends */
-	int inspect_rx;	   /* look at what the host sends before delivery */
-	int soft;	   /* some offloads are ours: vionet_soft.c */
-	unsigned int big;  /* so many frames more are expected to be big */
-	uint32_t small;	   /* bytes of a frame that is not, and its header */
-	unsigned int turn; /* the pair that is asked for frames next */
-	int stuck;	   /* a frame waits for more chains: keep the window */
-	uint32_t held;	   /* bytes of a frame in buf that found no buffers */
+	int inspect_tx;	     /* look at what the guest sends */
+	int inspect_rx;	     /* look at what the host sends before delivery */
+	int soft;	     /* some offloads are ours: vionet_soft.c */
+	unsigned int big;    /* so many frames more are expected to be big */
+	uint32_t small;	     /* bytes of a frame that is not, and its header */
+	unsigned int turn;   /* the pair that is asked for frames next */
+	int link;	     /* is up */
+	struct io_op linked; /* watched for it to be up again */
+	int stuck;     /* a frame waits for more chains: keep the window */
+	uint32_t held; /* bytes of a frame in buf that found no buffers */
 	struct net_frame answers[NET_ANSWERS];
 	unsigned int answer, nanswers;
 	struct net_lease lease;
@@ -112,9 +114,14 @@ struct net {
 /* vionet.c */
 /* Frames may wait in source `pair'. */
 void net_readable(struct net *n, unsigned int pair);
-/* The driver uses `pairs'; VIRTIO_NET_S_* are shown. */
+/* The driver uses `pairs'. */
 void net_set_active(struct net *n, unsigned int pairs);
-void net_set_status(struct net *n, uint16_t status);
+/* Change what the guest sees of VIRTIO_NET_S_*: 1 if it did change. */
+int net_set_status(struct net *n, uint16_t clear, uint16_t set);
+/* UNIX time. */
+uint64_t net_seconds(void);
+/* The link is up or down: the guest is told. */
+void net_set_link(struct net *n, int up);
 
 /* vionet_tx.c: as dev_ops.queue(). */
 int net_tx(struct net *n, struct dev_vq *q);

@@ -55,7 +55,7 @@ announced(struct net *n, const struct command *c)
 	if (!(n->features & NET_F(VIRTIO_NET_F_GUEST_ANNOUNCE)) ||
 	    c->cmd != VIRTIO_NET_CTRL_ANNOUNCE_ACK)
 		return VIRTIO_NET_ERR;
-	net_set_status(n, VIRTIO_NET_S_LINK_UP);
+	net_set_status(n, VIRTIO_NET_S_ANNOUNCE, 0);
 	return VIRTIO_NET_OK;
 }
 

@@ -325,6 +325,13 @@ arrived(struct net *n, uint32_t len, uint32_t direct)
 	return rc;
 }
 
+static void
+gone(struct net *n)
+{
+	log_warn("no frames from now on");
+	net_set_link(n, 0);
+}
+
 /* 1: one was read, 0: there is none or no buffer, -1. */
 static int
 read_one(struct net *n, struct net_pair *p)
@@ -344,7 +351,7 @@ read_one(struct net *n, struct net_pair *p)
 		if (errno == EAGAIN || errno == EINTR)
 			n->backend->watch(n, pair);
 		else
-			log_warn("no frames from now on");
+			gone(n);
 		return 0;
 	}
 	/* A frame that did not fit is reported with its whole length. */

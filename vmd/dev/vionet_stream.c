@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/net/dhcp.h"
 #include "lib/util/log.h"
 #include "vmd/dev/stream.h"
 #include "vmd/dev/vionet.h"
@@ -66,10 +67,24 @@ end(struct net *n)
 	if (user.s.ended && !user.down) {
 		user.down = 1;
 		log_warnx("passt has gone: the link is down");
-		net_set_status(n, 0);
-		dev_config_changed(n->d);
+		net_set_link(n, 0);
 	}
 	errno = saved_errno;
+}
+
+/* What passt tells the guest of its address is news for us, too. */
+static void
+listen_in(struct net *n, const uint8_t *frame, size_t len)
+{
+	uint64_t *stats = n->d->page->stats;
+	uint32_t address, s;
+
+	if (!net_dhcp_seen(n->conf->mac, frame, len, &address, &s))
+		return;
+	n->lease.until = s == UINT32_MAX ? NET_LEASE_FOREVER :
+					   net_seconds() + s;
+	stats[DEVS_ADDRESS] = address;
+	stats[DEVS_LEASE] = address == 0 ? 0 : n->lease.until;
 }
 
 static ssize_t
@@ -85,6 +100,7 @@ stream_readv(struct net *n, unsigned int pair, const struct iovec *iov,
 	end(n);
 	if (len == -1)
 		return -1;
+	listen_in(n, frame, (size_t)len);
 	vq_iov_put(iov, (unsigned int)niov, 0, none, NET_HDR);
 	vq_iov_put(iov, (unsigned int)niov, NET_HDR, frame, (size_t)len);
 	return (ssize_t)NET_HDR + len;

@@ -6,8 +6,12 @@
  * process is ready and its filter forbids ioctl(2).  A driver may come up
  * later with fewer offloads than these, or one after the other: what it does
  * not take is done in software (vionet_soft.c) instead.
+ *
+ * An interface that is down takes no frame, and is writable once it is up:
+ * that is how we learn what link the guest has.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,6 +35,32 @@ tap_polled(struct io_op *op, int res)
 		net_readable(p->net, (unsigned int)(p - p->net->pairs));
 }
 
+/* The interface is up, or gone: then the next frame will tell. */
+static void
+tap_up(struct io_op *op, int res)
+{
+	struct net *n = (struct net *)((char *)op -
+	    offsetof(struct net, linked));
+
+	if (res >= 0)
+		net_set_link(n, 1);
+}
+
+static void
+watch_link(struct net *n)
+{
+	n->linked.done = tap_up;
+	io_poll_out(n->d->io, &n->linked, n->pairs[0].file);
+}
+
+static int
+is_up(const struct net *n)
+{
+	struct pollfd pfd = { .fd = n->pairs[0].fd, .events = POLLOUT };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0;
+}
+
 static int
 tap_open(struct net *n, uint64_t *features, char why[DEV_WHYLEN])
 {
@@ -49,6 +79,8 @@ tap_open(struct net *n, uint64_t *features, char why[DEV_WHYLEN])
 			return -1;
 		}
 	}
+	if (!(n->link = is_up(n)))
+		watch_link(n);
 	/* They are those of the interface. */
 	if (ioctl(n->pairs[0].fd, TUNSETOFFLOAD, CSUM_TSO | USO) == 0)
 		return 0;
@@ -69,7 +101,14 @@ tap_read(struct net *n, unsigned int pair, const struct iovec *iov, int niov)
 static ssize_t
 tap_write(struct net *n, unsigned int pair, const struct iovec *iov, int niov)
 {
-	return writev(n->pairs[pair].fd, iov, niov);
+	ssize_t len = writev(n->pairs[pair].fd, iov, niov);
+
+	if (len == -1 && errno == EIO && n->link) {
+		net_set_link(n, 0);
+		watch_link(n);
+		errno = EIO;
+	}
+	return len;
 }
 
 static void

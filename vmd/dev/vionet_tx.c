@@ -28,8 +28,8 @@ struct packet {
 	size_t len, headlen; /* of the frame, and of its copied part */
 };
 
-static uint64_t
-seconds(void)
+uint64_t
+net_seconds(void)
 {
 	struct timespec ts;
 
@@ -51,7 +51,7 @@ answer(struct net *n, const struct vq_chain *c, const struct packet *p)
 	    p->len - p->headlen);
 	if (p->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		how = NET_PARTIAL;
-	len = net_answer(n->conf, frame, p->len, how, seconds(), &n->lease,
+	len = net_answer(n->conf, frame, p->len, how, net_seconds(), &n->lease,
 	    reply, sizeof(reply));
 	n->d->page->stats[DEVS_LEASE] = n->lease.until;
 	if (len > 0 && net_rx_answer(n, reply, (size_t)len))

@@ -8,6 +8,7 @@ VM_SRCS = \
 	vmd/vm/devs_guest.c \
 	vmd/vm/devs_say.c \
 	vmd/vm/devs_stats.c \
+	vmd/vm/huge.c \
 	vmd/vm/machine.c \
 	vmd/vm/main.c \
 	vmd/vm/nores.c \
@@ -38,6 +39,10 @@ vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
 vm_console_test_LIBS = -levent_core -lbsd -lutil
 
 all: $(B)/vmd-guest
+
+UNIT += huge_test
+huge_test_SRCS = vmd/vm/huge.c lib/util/gmem.c lib/util/log.c
+huge_test_LIBS = -levent_core -lbsd
 
 # The real program with a bad vmm.
 UNIT += vm_badpeer_test

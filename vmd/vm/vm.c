@@ -27,6 +27,7 @@
 #include "lib/util/slim.h"
 #include "proc/proc.h"
 #include "vmd/vm/console.h"
+#include "vmd/vm/huge.h"
 #include "vmd/vm/devs.h"
 #include "vmd/vm/probe.h"
 #include "vmd/vm/viornd.h"
@@ -156,6 +157,8 @@ vm_devs_ready(void *arg, const char *error)
 	vm_answer_start(vm, VMERR_OK, NULL);
 	if (vmm_start(vm->vmm) == -1)
 		fatal("vcpus");
+	if ((vm->huge = huge_new(vm->base, &vm->mem)) == NULL)
+		log_warn("huge pages");
 	slim();
 }
 

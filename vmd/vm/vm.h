@@ -29,6 +29,7 @@ struct vm {
 	struct vm_spec *spec; /* NULL before the launch */
 	struct fdlist fds;
 	struct gmem mem;
+	struct huge *huge;
 	struct vmm *vmm;
 	struct machine machine;
 	struct bus *bus;
