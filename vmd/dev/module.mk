@@ -14,6 +14,8 @@ VIONET_SRCS = \
 DEV_SRCS = \
 	vmd/dev/chan.c \
 	vmd/dev/dev.c \
+	vmd/dev/dev_queue.c \
+	vmd/dev/dev_start.c \
 	vmd/dev/spin.c \
 	vmd/dev/vioblk.c \
 	$(VIONET_SRCS) \
