@@ -11,88 +11,14 @@
 
 #include "lib/net/pkt.h"
 #include "lib/proto/msg.h"
-#include "regress/unit/priv_rig.h"
-
-#define VNET  10 /* bytes before a frame, as long as nobody says otherwise */
-#define WORLD 0xcb007105 /* 203.0.113.5 */
-
-/* Somebody beyond this host. */
-static void
-make_world(void)
-{
-	sh("ip link add world type bridge; ip link set world up;"
-	   "ip addr add 203.0.113.1/24 dev world;"
-	   "ip neigh add 203.0.113.5 lladdr 02:00:00:00:00:05 dev world;"
-	   "ip -6 addr add 2001:db8::1/64 dev world nodad;"
-	   "ip -6 neigh add 2001:db8::5 lladdr 02:00:00:00:00:05 dev world;"
-	   "nft 'add table netdev count; add chain netdev count out "
-	   "{ type filter hook egress device world priority 0; };"
-	   "add rule netdev count out ip daddr 203.0.113.5 counter;"
-	   "add rule netdev count out ip6 daddr 2001:db8::5 counter'");
-}
-
-/* How many packets have left for it, of both families. */
-static int
-left(void)
-{
-	const char *s = sh("nft list table netdev count");
-	int n = 0;
-
-	while ((s = strstr(s, "counter packets ")) != NULL) {
-		s += strlen("counter packets ");
-		n += atoi(s);
-	}
-	return n;
-}
-
-static void
-send_udp4_to(uint32_t src, uint32_t dst)
-{
-	static const uint8_t mac[6] = { 0xfe, 0xe1, 0xbb, 0, 0, 1 };
-	uint8_t buf[VNET + 64] = { 0 };
-	struct pkt_to t = { .smac = mac,
-		.dmac = rig.r.mac,
-		.src4 = src,
-		.dst4 = dst,
-		.sport = 1000,
-		.dport = 2000,
-		.len = 8 };
-	size_t len = VNET + pkt_put_udp4(buf + VNET, &t);
-
-	assert_int_equal(write(rig.fds[0], buf, len), len);
-}
-
-static void
-send_udp4(uint32_t src)
-{
-	send_udp4_to(src, WORLD);
-}
-
-static void
-send_udp6(const uint8_t src[16])
-{
-	static const uint8_t mac[6] = { 0xfe, 0xe1, 0xbb, 0, 0, 1 };
-	uint8_t buf[VNET + 128] = { 0 }, dst[16];
-	struct pkt_to t = { .smac = mac,
-		.dmac = rig.r.mac,
-		.src = src,
-		.dst = dst,
-		.sport = 1000,
-		.dport = 2000,
-		.len = 8 };
-	size_t len;
-
-	assert_int_equal(inet_pton(AF_INET6, "2001:db8::5", dst), 1);
-	len = VNET + pkt_put_udp6(buf + VNET, &t);
-	assert_int_equal(write(rig.fds[0], buf, len), len);
-}
+#include "regress/unit/priv_world.h"
 
 static void
 end(void)
 {
 	rig_close_taps();
 	rig_shutdown();
-	sh("nft delete table netdev count; ip link del world");
+	world_end();
 }
 
 /* Nobody out there is told that somebody else has sent what a guest did. */
@@ -103,21 +29,21 @@ spoofed(void **state)
 	uint8_t other[16];
 
 	rig_begin();
-	make_world();
+	world_make("");
 	assert_int_equal(rig_nic(&n), VMERR_OK);
-	send_udp4(n.guest4);
-	assert_int_equal(left(), 1);
-	send_udp4(0xcb007163); /* a neighbour of theirs */
-	send_udp4(n.guest4 + 256);
-	assert_int_equal(left(), 1);
-	send_udp6(n.guest6);
-	assert_int_equal(left(), 2);
+	world_send_udp4(n.guest4);
+	assert_int_equal(world_left(), 1);
+	world_send_udp4(0xcb007163); /* a neighbour of theirs */
+	world_send_udp4(n.guest4 + 256);
+	assert_int_equal(world_left(), 1);
+	world_send_udp6(n.guest6);
+	assert_int_equal(world_left(), 2);
 	memcpy(other, n.guest6, sizeof(other));
 	other[15] ^= 2;
-	send_udp6(other);
+	world_send_udp6(other);
 	assert_int_equal(inet_pton(AF_INET6, "2001:db8::9", other), 1);
-	send_udp6(other);
-	assert_int_equal(left(), 2);
+	world_send_udp6(other);
+	assert_int_equal(world_left(), 2);
 	end();
 }
 
@@ -131,12 +57,12 @@ without_nat(void **state)
 	struct priv_nic n = rig_local(1, PRIVF_NAT), m = rig_local(2, 0);
 
 	rig_begin();
-	make_world();
+	world_make("");
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	rig_close_taps();
 	assert_int_equal(rig_nic(&m), VMERR_OK);
-	send_udp4(m.guest4);
-	assert_int_equal(left(), 0);
+	world_send_udp4(m.guest4);
+	assert_int_equal(world_left(), 0);
 	rig_close_taps();
 	rig_shutdown();
 	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
@@ -144,8 +70,8 @@ without_nat(void **state)
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	rig_close_taps();
 	assert_int_equal(rig_nic(&m), VMERR_OK);
-	send_udp4(m.guest4);
-	assert_int_equal(left(), 1);
+	world_send_udp4(m.guest4);
+	assert_int_equal(world_left(), 1);
 	end();
 	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
 }
@@ -172,15 +98,15 @@ forwarded(void **state)
 	n.nforwards = 1;
 	n.forwards[0] = (struct net_forward){ 17, 2000, 53 };
 	rig_begin();
-	make_world();
+	world_make("");
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	fd = rig.fds[0];
 	rig.nfds = 0;
 	assert_int_equal(rig_nic(&m), VMERR_OK);
 	assert_false(asked(fd));
-	send_udp4_to(m.guest4, n.guest4);
+	world_send_udp4_to(m.guest4, n.guest4);
 	assert_false(asked(fd));
-	send_udp4_to(m.guest4, m.host4);
+	world_send_udp4_to(m.guest4, m.host4);
 	assert_true(asked(fd));
 	close(fd);
 	end();
@@ -195,12 +121,12 @@ beside_nat(void **state)
 
 	m.flags = PRIVF_UP;
 	rig_begin();
-	make_world();
+	world_make("");
 	assert_int_equal(rig_nic(&n), VMERR_OK);
 	rig_close_taps();
 	assert_int_equal(rig_nic(&m), VMERR_OK);
-	send_udp4(WORLD + 1);
-	assert_int_equal(left(), 0);
+	world_send_udp4(WORLD + 1);
+	assert_int_equal(world_left(), 0);
 	rig_close_taps();
 	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
 	m.bridge = bridge;
@@ -211,8 +137,8 @@ beside_nat(void **state)
 		"%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &rig.r.mac[0], &rig.r.mac[1],
 		&rig.r.mac[2], &rig.r.mac[3], &rig.r.mac[4], &rig.r.mac[5]),
 	    6);
-	send_udp4(WORLD + 1);
-	assert_int_equal(left(), 0);
+	world_send_udp4(WORLD + 1);
+	assert_int_equal(world_left(), 0);
 	end();
 }
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lib/proto/msg.h"
-#include "regress/unit/priv_rig.h"
+#include "regress/unit/priv_world.h"
 
 static struct priv_nic
 in_rdomain(uint32_t id, uint32_t table)
@@ -137,6 +137,35 @@ taken(void **state)
 	end_as_before();
 }
 
+/* What holds for other guests holds for those in a routing domain. */
+static void
+spoofed(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 7), m = in_rdomain(2, 7);
+
+	n.flags |= PRIVF_NAT;
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	world_make("master vmd-rd7");
+	world_send_udp4(n.guest4);
+	assert_int_equal(world_left(), 1);
+	world_send_udp4(0xcb007163);
+	assert_int_equal(world_left(), 1);
+	world_send_udp6(n.guest6);
+	assert_int_equal(world_left(), 2);
+	n.guest6[15] ^= 2;
+	world_send_udp6(n.guest6);
+	assert_int_equal(world_left(), 2);
+	rig_close_taps();
+	/* Who has no NAT is not forwarded with those who have. */
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	world_send_udp4(m.guest4);
+	assert_int_equal(world_left(), 2);
+	world_end();
+	rig_close_taps();
+	end_as_before();
+}
+
 static void
 killed(void **state)
 {
@@ -160,6 +189,7 @@ main(int argc, char *argv[])
 		RIG_TEST(made),
 		RIG_TEST(others),
 		RIG_TEST(taken),
+		RIG_TEST(spoofed),
 		RIG_TEST(killed),
 	}, none[] = {
 		RIG_TEST(without),

@@ -32,7 +32,8 @@ priv_net_test_LIBS = $(priv_test_LIBS)
 
 # What a guest can do through it.
 UNIT += priv_guest_test
-priv_guest_test_SRCS = $(priv_net_test_SRCS) lib/net/pkt.c
+priv_guest_test_SRCS = $(priv_net_test_SRCS) lib/net/pkt.c \
+	regress/unit/priv_world.c
 priv_guest_test_LIBS = $(priv_test_LIBS)
 
 UNIT += priv_bad_test
@@ -41,7 +42,7 @@ priv_bad_test_LIBS = $(priv_test_LIBS)
 
 # Most of it only where the kernel has VRFs: see regress/net/priv.sh.
 UNIT += priv_vrf_test
-priv_vrf_test_SRCS = $(priv_net_test_SRCS)
+priv_vrf_test_SRCS = $(priv_guest_test_SRCS)
 priv_vrf_test_LIBS = $(priv_test_LIBS)
 
 # Answers of the kernel.

@@ -207,24 +207,39 @@ put_forwards(FILE *f)
 /*
  * A guest is routed with the addresses that are its own: what it sends with
  * others would not be masqueraded, and leave this host as somebody else's.
+ * `in' is where it came in; in a routing domain iifname is that.
  */
+static void
+put_sources(FILE *f, const char *in)
+{
+	fprintf(f,
+	    "\t\t%s . ip saddr @source4 accept\n"
+	    "\t\t%s . ip6 saddr @source6 accept\n"
+	    "\t\t%s @routed drop\n",
+	    in, in, in);
+}
+
 static void
 put_chains(FILE *f)
 {
 	fputs("\tchain forward {\n"
-	      "\t\ttype filter hook forward priority 0; policy accept;\n"
-	      "\t\tiifname . ip saddr @source4 accept\n"
-	      "\t\tiifname . ip6 saddr @source6 accept\n"
-	      "\t\tiifname @routed drop\n"
-	      "\t\toifname @routed ct state established,related accept\n"
+	      "\t\ttype filter hook forward priority 0; policy accept;\n",
+	    f);
+	put_sources(f, "iifname");
+	put_sources(f, "meta sdifname");
+	fputs("\t\toifname @routed ct state established,related accept\n"
 	      "\t\toifname @routed ct status dnat accept\n",
 	    f);
 	put_bridged(f);
 	/* What forwards only because of us does it for those only. */
 	if (sysctl_is_ours(PRIVFWD_4))
-		fputs("\t\tiifname @near ip version 4 drop\n", f);
+		fputs("\t\tiifname @near ip version 4 drop\n"
+		      "\t\tmeta sdifname @near ip version 4 drop\n",
+		    f);
 	if (sysctl_is_ours(PRIVFWD_6))
-		fputs("\t\tiifname @near ip6 version 6 drop\n", f);
+		fputs("\t\tiifname @near ip6 version 6 drop\n"
+		      "\t\tmeta sdifname @near ip6 version 6 drop\n",
+		    f);
 	fputs("\t}\n"
 	      "\tchain prerouting {\n"
 	      "\t\ttype nat hook prerouting priority -100; policy accept;\n",

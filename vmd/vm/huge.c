@@ -23,6 +23,7 @@
 #define ENOUGH	(PAGES / 4)
 #define LOOKS	512 /* parts in one look: 2 ms */
 #define MADE	4   /* pages made in one look: 5 ms */
+#define REFUSED 8   /* then this kernel makes none */
 #define SOON_MS 100
 #define LATE_MS 10000
 
@@ -31,7 +32,8 @@ struct huge {
 	struct event *ev;
 	unsigned int ms; /* to the next look */
 	size_t n, next;	 /* parts of the memory */
-	uint8_t done[];	 /* for each: it is huge */
+	unsigned int made, refused;
+	uint8_t done[]; /* for each: it is huge, or will never be */
 };
 
 static void
@@ -115,15 +117,14 @@ huge_look(struct huge *h)
 		h->next = (h->next + 1) % h->n;
 		if (h->done[is] || !is_used(part))
 			continue;
-		if (madvise(part, GMEM_HUGE, MADV_COLLAPSE) == 0) {
-			h->done[is] = 1;
+		if (madvise(part, GMEM_HUGE, MADV_COLLAPSE) == 0)
 			made++;
-		} else if (errno == EINVAL) {
-			return -1;
-		} else {
-			/* Busy, or there is none: another time. */
-			break;
-		}
+		else if (errno == EINVAL)
+			h->refused++;
+		else
+			break; /* busy, or there is none: another time */
+		h->done[is] = 1;
 	}
-	return made;
+	h->made += (unsigned int)made;
+	return h->made == 0 && h->refused >= REFUSED ? -1 : made;
 }
