@@ -21,7 +21,7 @@ rig() {
 }
 # A person sees what comes.
 [ ! -t 1 ] || { rig "$@"; exit; }
-# When the rig's own kernel dies it says nothing of us: once more.
+# When the rig itself fails it says nothing of us: once more.
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 trap 'exit 143' INT TERM HUP

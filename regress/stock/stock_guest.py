@@ -31,7 +31,8 @@ def boot(vmd, name):
                         n + 1 != runs[name] or con.out.text.count(
                             "GUEST cpus=") != n):
                     raise
-        rig_state("%s hangs before its first word, once more" % name)
+        rig_state("%s hangs before its first word, once more" % name,
+                  end=False)
         vmd.vmctl("stop", "-f", "-w", name, timeout=60)
     return None
 
