@@ -356,7 +356,7 @@ message(struct guest *g, uint32_t data)
 {
 	struct kvm_msi m = { .address_lo = 0xfee01000, .data = data };
 
-	assert_true(ioctl(g->vmm->fd, KVM_SIGNAL_MSI, &m) > 0);
+	assert_int_equal(ioctl(g->vmm->fd, KVM_SIGNAL_MSI, &m), 1);
 }
 
 /*
@@ -372,6 +372,8 @@ sipi(void **state)
 	void *buf;
 
 	guest_init(&g, 2);
+	/* Only now can messages find it. */
+	assert_int_equal(vmm_resetcpu(g.vmm, 1), 0);
 	message(&g, 0x4500); /* INIT */
 	message(&g, 0x4612); /* start at 0x12000 */
 	assert_int_equal(vmm_state_save(g.vmm, &buf, &len), 0);
