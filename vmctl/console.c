@@ -2,17 +2,23 @@
  * A VM's console, between this terminal (or two pipes) and a socket whose
  * other end the guest process holds.
  *
- * Output goes straight to standard output.  Input goes through the escape
- * filter; it is read only when all of the last piece was taken, so that a
- * guest that does not read cannot hold up its output.  A guest that resets
- * comes back with a new process: we attach again and skip what was shown.
+ * Output goes to standard output as it takes it; nothing waits for anything
+ * but in one ppoll(2), so that an escape or a signal ends us although nobody
+ * reads what the guest says.  Input goes through the escape filter; it is
+ * read only when all of the last piece was taken, so that a guest that does
+ * not read cannot hold up its output.  A guest that resets comes back with a
+ * new process: we attach again and skip what was shown.
  */
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +32,13 @@
 #define BACK_MS	   10000 /* for a guest that resets to come back */
 #define BACK_STEP  20	 /* ms between two looks */
 #define INPUT_SIZE 4096
+#define PIECE	   PIPE_BUF /* a pipe that takes something takes this */
 
 struct console {
 	struct vmctl *ctl;
 	char *name;
 	int sock;
+	int out_fd;
 	int readonly;
 	int stdin_open;
 	int raw;
@@ -45,6 +53,9 @@ struct console {
 	char in[2 * INPUT_SIZE]; /* for the guest */
 	size_t in_start;
 	size_t in_end;
+	char out[16384]; /* from the guest */
+	size_t out_start;
+	size_t out_end;
 	uint64_t shown; /* bytes of the history, with what followed */
 	uint64_t skip;	/* bytes to come that were shown already */
 };
@@ -126,35 +137,46 @@ raw_off(struct console *c)
 	c->raw = 0;
 }
 
+/*
+ * Standard output for us alone and without waiting: others share the one we
+ * have and would be surprised.  Where there is no second one, small pieces
+ * go to the first when it has room.
+ */
 static int
-write_all(const char *buf, size_t len)
+output_open(void)
 {
-	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
-	ssize_t n;
+	struct stat st;
+	int fd = -1;
 
-	while (len > 0) {
-		n = write(STDOUT_FILENO, buf, len);
-		if (n == -1 && errno == EAGAIN) {
-			poll(&p, 1, -1);
-		} else if (n == -1 && errno != EINTR) {
-			return -1;
-		} else if (n > 0) {
-			buf += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
+	if (fstat(STDOUT_FILENO, &st) == 0 &&
+	    (S_ISFIFO(st.st_mode) || isatty(STDOUT_FILENO)))
+		fd = open("/proc/self/fd/1",
+		    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd != -1 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 }
 
-/* From the guest. */
+/* Some of what is there, when it can be taken. */
 static enum outcome
 output(struct console *c)
 {
-	char buf[16384];
+	size_t len = c->out_end - c->out_start;
+	ssize_t n;
+
+	n = write(c->out_fd, c->out + c->out_start, len < PIECE ? len : PIECE);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? OUT_GO : OUT_FAILED;
+	c->out_start += (size_t)n;
+	return OUT_GO;
+}
+
+/* From the guest, when all of the last was taken. */
+static enum outcome
+listen_to(struct console *c)
+{
 	size_t off = 0;
 	ssize_t n;
 
-	n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
+	n = recv(c->sock, c->out, sizeof(c->out), MSG_DONTWAIT);
 	if (n == -1)
 		return errno == EAGAIN || errno == EINTR ? OUT_GO : OUT_CLOSED;
 	if (n == 0)
@@ -164,16 +186,28 @@ output(struct console *c)
 		c->skip -= off;
 	}
 	c->shown += (size_t)n - off;
-	if (write_all(buf + off, (size_t)n - off) == -1)
-		return OUT_FAILED;
+	c->out_start = off;
+	c->out_end = (size_t)n;
 	return OUT_GO;
+}
+
+/* To standard error, if it takes something: not worth waiting for. */
+static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	va_list ap;
+
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return;
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
 }
 
 static void
 help(void)
 {
-	fprintf(stderr,
-	    "\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
+	say("\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
 	    "~~\tsend one tilde\r\n"
 	    "~?\tthis list\r\n");
 }
@@ -232,7 +266,7 @@ send_break(struct console *c)
 	if (client_ask(c->ctl, IMSG_CTL_BREAK, &op, NULL, &r) == ST_DONE) {
 		if (r.err != VMERR_OK) {
 			s = result_text(&r);
-			fprintf(stderr, "\r\nBREAK: %s\r\n", s);
+			say("\r\nBREAK: %s\r\n", s);
 			free(s);
 		}
 		vmop_result_fini(&r);
@@ -254,12 +288,28 @@ send_input(struct console *c)
 		c->in_start = c->in_end; /* the end is read, too */
 }
 
+/* Wait for anything that can go on; 0, or -1 with errno. */
+static int
+wait_all(struct console *c, struct pollfd p[3])
+{
+	int in = c->in_start < c->in_end, out = c->out_start < c->out_end;
+
+	p[0].fd = out && !in ? -1 : c->sock;
+	p[0].events = (short)((out ? 0 : POLLIN) | (in ? POLLOUT : 0));
+	p[1].fd = c->stdin_open && !in ? STDIN_FILENO : -1;
+	p[1].events = POLLIN;
+	p[2].fd = out ? c->out_fd : -1;
+	p[2].events = POLLOUT;
+	p[0].revents = p[1].revents = p[2].revents = 0;
+	return ppoll(p, 3, NULL, &c->unblocked) == -1 ? -1 : 0;
+}
+
 /* Until something ends it. */
 static enum outcome
 pump(struct console *c)
 {
 	enum outcome o = OUT_GO;
-	struct pollfd p[2];
+	struct pollfd p[3];
 	int pending;
 
 	while (o == OUT_GO) {
@@ -270,22 +320,20 @@ pump(struct console *c)
 			o = filter(c);
 			continue;
 		}
-		p[0].fd = c->sock;
-		p[0].events = (short)(POLLIN | (pending ? POLLOUT : 0));
-		p[1].fd = c->stdin_open && !pending ? STDIN_FILENO : -1;
-		p[1].events = POLLIN;
-		p[0].revents = p[1].revents = 0;
-		if (ppoll(p, 2, NULL, &c->unblocked) == -1) {
+		if (wait_all(c, p) == -1) {
 			if (got_signal != 0)
 				return OUT_LEFT;
 			if (errno != EINTR)
 				return OUT_FAILED;
 			continue;
 		}
-		if (p[0].revents & POLLOUT)
+		if (pending && p[0].revents != 0)
 			send_input(c);
-		if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
+		if (p[2].revents != 0)
 			o = output(c);
+		else if (c->out_start == c->out_end &&
+		    p[0].revents & (POLLIN | POLLHUP | POLLERR))
+			o = listen_to(c);
 		if (o == OUT_GO && p[1].revents != 0)
 			o = input(c);
 	}
@@ -443,11 +491,12 @@ console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 	struct console c = {
 		.ctl = ctl,
 		.sock = -1,
+		.out_fd = -1,
 		.stdin_open = 1,
 		.esc.bol = 1,
 	};
 	char *copy, *s;
-	int pid, rc;
+	int pid, raw, rc;
 
 	if ((copy = strdup(name)) == NULL)
 		return ST_FAILED;
@@ -462,15 +511,18 @@ console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 	if ((rc = attach(ctl, &c, copy, flags)) == ST_DONE) {
 		s = safe(name);
 		fflush(stdout);
+		c.out_fd = output_open();
 		catch_signals(&c);
 		raw_on(&c);
-		if (c.raw)
-			fprintf(stderr, "Connected to %s (~. leaves)\r\n", s);
+		raw = c.raw;
+		if (raw)
+			say("Connected to %s (~. leaves)\r\n", s);
 		rc = serve(ctl, &c, copy, flags, pid);
-		if (c.raw)
-			fprintf(stderr, "\r\nDisconnected from %s\r\n", s);
 		raw_off(&c);
+		if (raw)
+			say("\r\nDisconnected from %s\r\n", s);
 		fd_close(&c.sock);
+		fd_close(&c.out_fd);
 		free(s);
 		release_signals(&c);
 	}

@@ -22,7 +22,7 @@ memfd_sealed(const char *name, uint64_t size)
 	const unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd, saved_errno;
 
-	/* With the sysctl vm.memfd_noexec at 2 there is no other. */
+	/* Linux 6.3 to 6.5 refuse others if vm.memfd_noexec is 2. */
 	fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
 	if (fd == -1 && errno == EINVAL)
 		fd = memfd_create(name, flags);
