@@ -11,22 +11,19 @@
  */
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/util/ring.h"
+#include "vmctl/term.h"
 #include "vmctl/vmctl.h"
 
 #define BACK_MS	   10000 /* for a guest that resets to come back */
@@ -38,13 +35,10 @@ struct console {
 	struct vmctl *ctl;
 	char *name;
 	int sock;
-	int out_fd;
 	int readonly;
 	int stdin_open;
-	int raw;
 	int again; /* not the first attachment */
-	struct termios saved;
-	sigset_t unblocked;
+	struct term term;
 	struct escape esc;
 	int breaking;		/* a BREAK follows what is in `in' */
 	char typed[INPUT_SIZE]; /* not yet filtered */
@@ -67,94 +61,6 @@ enum outcome {
 	OUT_FAILED
 };
 
-static volatile sig_atomic_t got_signal;
-
-static void
-on_signal(int sig)
-{
-	got_signal = sig;
-}
-
-/* clang-format off */
-static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
-/* clang-format on */
-#define NSIGNALS (sizeof(signals) / sizeof(signals[0]))
-
-/* They arrive in ppoll(2) only. */
-static void
-catch_signals(struct console *c)
-{
-	struct sigaction sa = { .sa_handler = on_signal }, old;
-	sigset_t set;
-	size_t i;
-
-	sigemptyset(&set);
-	sigemptyset(&sa.sa_mask);
-	for (i = 0; i < NSIGNALS; i++)
-		sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, &c->unblocked);
-	for (i = 0; i < NSIGNALS; i++) {
-		sigaction(signals[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN)
-			sigaction(signals[i], &sa, NULL);
-	}
-}
-
-/* Die of what arrived, if something did. */
-static void
-release_signals(struct console *c)
-{
-	size_t i;
-
-	for (i = 0; i < NSIGNALS; i++)
-		if (got_signal == signals[i])
-			signal(signals[i], SIG_DFL);
-	sigprocmask(SIG_SETMASK, &c->unblocked, NULL);
-	if (got_signal != 0)
-		raise(got_signal);
-	for (i = 0; i < NSIGNALS; i++)
-		signal(signals[i], SIG_DFL);
-}
-
-static void
-raw_on(struct console *c)
-{
-	struct termios t;
-
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &c->saved) == -1)
-		return;
-	t = c->saved;
-	cfmakeraw(&t);
-	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0)
-		c->raw = 1;
-}
-
-static void
-raw_off(struct console *c)
-{
-	if (c->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &c->saved);
-	c->raw = 0;
-}
-
-/*
- * Standard output for us alone and without waiting: others share the one we
- * have and would be surprised.  Where there is no second one, small pieces
- * go to the first when it has room.
- */
-static int
-output_open(void)
-{
-	struct stat st;
-	int fd = -1;
-
-	if (fstat(STDOUT_FILENO, &st) == 0 &&
-	    (S_ISFIFO(st.st_mode) || isatty(STDOUT_FILENO)))
-		fd = open("/proc/self/fd/1",
-		    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd != -1 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-}
-
 /* Some of what is there, when it can be taken. */
 static enum outcome
 output(struct console *c)
@@ -162,7 +68,8 @@ output(struct console *c)
 	size_t len = c->out_end - c->out_start;
 	ssize_t n;
 
-	n = write(c->out_fd, c->out + c->out_start, len < PIECE ? len : PIECE);
+	n = write(c->term.out_fd, c->out + c->out_start,
+	    len < PIECE ? len : PIECE);
 	if (n == -1)
 		return errno == EAGAIN || errno == EINTR ? OUT_GO : OUT_FAILED;
 	c->out_start += (size_t)n;
@@ -191,25 +98,12 @@ listen_to(struct console *c)
 	return OUT_GO;
 }
 
-/* To standard error, if it takes something: not worth waiting for. */
-static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
-{
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	va_list ap;
-
-	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
-		return;
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-}
-
 static void
 help(void)
 {
-	say("\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
-	    "~~\tsend one tilde\r\n"
-	    "~?\tthis list\r\n");
+	term_say("\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
+		 "~~\tsend one tilde\r\n"
+		 "~?\tthis list\r\n");
 }
 
 /* Typed, when all of the last was filtered. */
@@ -225,7 +119,7 @@ input(struct console *c)
 		c->stdin_open = 0;
 		shutdown(c->sock, SHUT_WR); /* somebody else may type */
 		/* A terminal that is gone has nobody before it. */
-		return c->raw ? OUT_LEFT : OUT_GO;
+		return c->term.raw ? OUT_LEFT : OUT_GO;
 	}
 	c->typed_start = 0;
 	c->typed_end = (size_t)n;
@@ -266,7 +160,7 @@ send_break(struct console *c)
 	if (client_ask(c->ctl, IMSG_CTL_BREAK, &op, NULL, &r) == ST_DONE) {
 		if (r.err != VMERR_OK) {
 			s = result_text(&r);
-			say("\r\nBREAK: %s\r\n", s);
+			term_say("\r\nBREAK: %s\r\n", s);
 			free(s);
 		}
 		vmop_result_fini(&r);
@@ -298,10 +192,14 @@ wait_all(struct console *c, struct pollfd p[3])
 	p[0].events = (short)((out ? 0 : POLLIN) | (in ? POLLOUT : 0));
 	p[1].fd = c->stdin_open && !in ? STDIN_FILENO : -1;
 	p[1].events = POLLIN;
-	p[2].fd = out ? c->out_fd : -1;
+	p[2].fd = out ? c->term.out_fd : -1;
 	p[2].events = POLLOUT;
 	p[0].revents = p[1].revents = p[2].revents = 0;
-	return ppoll(p, 3, NULL, &c->unblocked) == -1 ? -1 : 0;
+	if (out && c->term.out_fd == -1) {
+		errno = EBADF;
+		return -1;
+	}
+	return ppoll(p, 3, NULL, &c->term.unblocked) == -1 ? -1 : 0;
 }
 
 /* Until something ends it. */
@@ -321,7 +219,7 @@ pump(struct console *c)
 			continue;
 		}
 		if (wait_all(c, p) == -1) {
-			if (got_signal != 0)
+			if (term_signal != 0)
 				return OUT_LEFT;
 			if (errno != EINTR)
 				return OUT_FAILED;
@@ -421,8 +319,8 @@ come_back(struct vmctl *ctl, struct console *c, const char *name, int old)
 			return -1;
 		if (pid != 0 && pid != old)
 			return pid;
-		ppoll(NULL, 0, &step, &c->unblocked);
-		if (got_signal != 0)
+		ppoll(NULL, 0, &step, &c->term.unblocked);
+		if (term_signal != 0)
 			return -1;
 	}
 	return -1;
@@ -457,7 +355,7 @@ static void
 last_words(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
 {
 	flags = (flags & ~(uint32_t)VMOP_STEAL) | VMOP_READONLY;
-	if (got_signal != 0 || c->shown >= RING_SIZE / 2 ||
+	if (term_signal != 0 || c->shown >= RING_SIZE / 2 ||
 	    (flags & VMOP_RUN) || process(ctl, name) > 0)
 		return;
 	c->stdin_open = 0;
@@ -491,7 +389,6 @@ console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 	struct console c = {
 		.ctl = ctl,
 		.sock = -1,
-		.out_fd = -1,
 		.stdin_open = 1,
 		.esc.bol = 1,
 	};
@@ -510,21 +407,17 @@ console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 	}
 	if ((rc = attach(ctl, &c, copy, flags)) == ST_DONE) {
 		s = safe(name);
-		fflush(stdout);
-		c.out_fd = output_open();
-		catch_signals(&c);
-		raw_on(&c);
-		raw = c.raw;
+		term_open(&c.term);
+		raw = c.term.raw;
 		if (raw)
-			say("Connected to %s (~. leaves)\r\n", s);
+			term_say("Connected to %s (~. leaves)\r\n", s);
 		rc = serve(ctl, &c, copy, flags, pid);
-		raw_off(&c);
+		term_restore(&c.term);
 		if (raw)
-			say("\r\nDisconnected from %s\r\n", s);
+			term_say("\r\nDisconnected from %s\r\n", s);
 		fd_close(&c.sock);
-		fd_close(&c.out_fd);
 		free(s);
-		release_signals(&c);
+		term_close(&c.term);
 	}
 	free(copy);
 	return rc;

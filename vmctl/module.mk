@@ -24,7 +24,8 @@ VMCTL_CMD_SRCS = \
 	vmctl/main.c \
 	vmctl/print.c \
 	vmctl/print_dev.c \
-	vmctl/print_nic.c
+	vmctl/print_nic.c \
+	vmctl/term.c
 VMCTL_SANDBOX_SRCS = $(sort $(SANDBOX_SRCS) $(SANDBOX_EVAL_SRCS))
 VMCTL_SRCS = \
 	vmctl/vmctl.c \
