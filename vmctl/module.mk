@@ -4,6 +4,7 @@ VMCTL_CMD_SRCS = \
 	vmctl/audit_look.c \
 	vmctl/audit_shared.c \
 	vmctl/audit_tree.c \
+	vmctl/audit_want.c \
 	vmctl/client.c \
 	vmctl/cmd_create.c \
 	vmctl/cmd_audit.c \
