@@ -2,30 +2,34 @@
  * A VM's console, between this terminal (or two pipes) and a socket whose
  * other end the guest process holds.
  *
- * Output goes straight to standard output.  Input goes through the escape
- * filter; it is read only when all of the last piece was taken, so that a
- * guest that does not read cannot hold up its output.  A guest that resets
- * comes back with a new process: we attach again and skip what was shown.
+ * Output goes to standard output as it takes it; nothing waits for anything
+ * but in one ppoll(2), so that an escape or a signal ends us although nobody
+ * reads what the guest says.  Input goes through the escape filter; it is
+ * read only when all of the last piece was taken, so that a guest that does
+ * not read cannot hold up its output.  A guest that resets comes back with a
+ * new process: we attach again and skip what was shown.
  */
 
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/util/ring.h"
+#include "vmctl/term.h"
 #include "vmctl/vmctl.h"
 
 #define BACK_MS	   10000 /* for a guest that resets to come back */
 #define BACK_STEP  20	 /* ms between two looks */
 #define INPUT_SIZE 4096
+#define PIECE	   PIPE_BUF /* a pipe that takes something takes this */
 
 struct console {
 	struct vmctl *ctl;
@@ -33,10 +37,8 @@ struct console {
 	int sock;
 	int readonly;
 	int stdin_open;
-	int raw;
 	int again; /* not the first attachment */
-	struct termios saved;
-	sigset_t unblocked;
+	struct term term;
 	struct escape esc;
 	int breaking;		/* a BREAK follows what is in `in' */
 	char typed[INPUT_SIZE]; /* not yet filtered */
@@ -45,6 +47,9 @@ struct console {
 	char in[2 * INPUT_SIZE]; /* for the guest */
 	size_t in_start;
 	size_t in_end;
+	char out[16384]; /* from the guest */
+	size_t out_start;
+	size_t out_end;
 	uint64_t shown; /* bytes of the history, with what followed */
 	uint64_t skip;	/* bytes to come that were shown already */
 };
@@ -56,105 +61,29 @@ enum outcome {
 	OUT_FAILED
 };
 
-static volatile sig_atomic_t got_signal;
-
-static void
-on_signal(int sig)
-{
-	got_signal = sig;
-}
-
-/* clang-format off */
-static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
-/* clang-format on */
-#define NSIGNALS (sizeof(signals) / sizeof(signals[0]))
-
-/* They arrive in ppoll(2) only. */
-static void
-catch_signals(struct console *c)
-{
-	struct sigaction sa = { .sa_handler = on_signal }, old;
-	sigset_t set;
-	size_t i;
-
-	sigemptyset(&set);
-	sigemptyset(&sa.sa_mask);
-	for (i = 0; i < NSIGNALS; i++)
-		sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, &c->unblocked);
-	for (i = 0; i < NSIGNALS; i++) {
-		sigaction(signals[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN)
-			sigaction(signals[i], &sa, NULL);
-	}
-}
-
-/* Die of what arrived, if something did. */
-static void
-release_signals(struct console *c)
-{
-	size_t i;
-
-	for (i = 0; i < NSIGNALS; i++)
-		if (got_signal == signals[i])
-			signal(signals[i], SIG_DFL);
-	sigprocmask(SIG_SETMASK, &c->unblocked, NULL);
-	if (got_signal != 0)
-		raise(got_signal);
-	for (i = 0; i < NSIGNALS; i++)
-		signal(signals[i], SIG_DFL);
-}
-
-static void
-raw_on(struct console *c)
-{
-	struct termios t;
-
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &c->saved) == -1)
-		return;
-	t = c->saved;
-	cfmakeraw(&t);
-	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0)
-		c->raw = 1;
-}
-
-static void
-raw_off(struct console *c)
-{
-	if (c->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &c->saved);
-	c->raw = 0;
-}
-
-static int
-write_all(const char *buf, size_t len)
-{
-	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(STDOUT_FILENO, buf, len);
-		if (n == -1 && errno == EAGAIN) {
-			poll(&p, 1, -1);
-		} else if (n == -1 && errno != EINTR) {
-			return -1;
-		} else if (n > 0) {
-			buf += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-/* From the guest. */
+/* Some of what is there, when it can be taken. */
 static enum outcome
 output(struct console *c)
 {
-	char buf[16384];
+	size_t len = c->out_end - c->out_start;
+	ssize_t n;
+
+	n = write(c->term.out_fd, c->out + c->out_start,
+	    len < PIECE ? len : PIECE);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? OUT_GO : OUT_FAILED;
+	c->out_start += (size_t)n;
+	return OUT_GO;
+}
+
+/* From the guest, when all of the last was taken. */
+static enum outcome
+listen_to(struct console *c)
+{
 	size_t off = 0;
 	ssize_t n;
 
-	n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
+	n = recv(c->sock, c->out, sizeof(c->out), MSG_DONTWAIT);
 	if (n == -1)
 		return errno == EAGAIN || errno == EINTR ? OUT_GO : OUT_CLOSED;
 	if (n == 0)
@@ -164,18 +93,17 @@ output(struct console *c)
 		c->skip -= off;
 	}
 	c->shown += (size_t)n - off;
-	if (write_all(buf + off, (size_t)n - off) == -1)
-		return OUT_FAILED;
+	c->out_start = off;
+	c->out_end = (size_t)n;
 	return OUT_GO;
 }
 
 static void
 help(void)
 {
-	fprintf(stderr,
-	    "\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
-	    "~~\tsend one tilde\r\n"
-	    "~?\tthis list\r\n");
+	term_say("\r\n~.\tleave\r\n~#\tsend a BREAK\r\n"
+		 "~~\tsend one tilde\r\n"
+		 "~?\tthis list\r\n");
 }
 
 /* Typed, when all of the last was filtered. */
@@ -191,7 +119,7 @@ input(struct console *c)
 		c->stdin_open = 0;
 		shutdown(c->sock, SHUT_WR); /* somebody else may type */
 		/* A terminal that is gone has nobody before it. */
-		return c->raw ? OUT_LEFT : OUT_GO;
+		return c->term.raw ? OUT_LEFT : OUT_GO;
 	}
 	c->typed_start = 0;
 	c->typed_end = (size_t)n;
@@ -232,7 +160,7 @@ send_break(struct console *c)
 	if (client_ask(c->ctl, IMSG_CTL_BREAK, &op, NULL, &r) == ST_DONE) {
 		if (r.err != VMERR_OK) {
 			s = result_text(&r);
-			fprintf(stderr, "\r\nBREAK: %s\r\n", s);
+			term_say("\r\nBREAK: %s\r\n", s);
 			free(s);
 		}
 		vmop_result_fini(&r);
@@ -254,12 +182,32 @@ send_input(struct console *c)
 		c->in_start = c->in_end; /* the end is read, too */
 }
 
+/* Wait for anything that can go on; 0, or -1 with errno. */
+static int
+wait_all(struct console *c, struct pollfd p[3])
+{
+	int in = c->in_start < c->in_end, out = c->out_start < c->out_end;
+
+	p[0].fd = out && !in ? -1 : c->sock;
+	p[0].events = (short)((out ? 0 : POLLIN) | (in ? POLLOUT : 0));
+	p[1].fd = c->stdin_open && !in ? STDIN_FILENO : -1;
+	p[1].events = POLLIN;
+	p[2].fd = out ? c->term.out_fd : -1;
+	p[2].events = POLLOUT;
+	p[0].revents = p[1].revents = p[2].revents = 0;
+	if (out && c->term.out_fd == -1) {
+		errno = EBADF;
+		return -1;
+	}
+	return ppoll(p, 3, NULL, &c->term.unblocked) == -1 ? -1 : 0;
+}
+
 /* Until something ends it. */
 static enum outcome
 pump(struct console *c)
 {
 	enum outcome o = OUT_GO;
-	struct pollfd p[2];
+	struct pollfd p[3];
 	int pending;
 
 	while (o == OUT_GO) {
@@ -270,22 +218,20 @@ pump(struct console *c)
 			o = filter(c);
 			continue;
 		}
-		p[0].fd = c->sock;
-		p[0].events = (short)(POLLIN | (pending ? POLLOUT : 0));
-		p[1].fd = c->stdin_open && !pending ? STDIN_FILENO : -1;
-		p[1].events = POLLIN;
-		p[0].revents = p[1].revents = 0;
-		if (ppoll(p, 2, NULL, &c->unblocked) == -1) {
-			if (got_signal != 0)
+		if (wait_all(c, p) == -1) {
+			if (term_signal != 0)
 				return OUT_LEFT;
 			if (errno != EINTR)
 				return OUT_FAILED;
 			continue;
 		}
-		if (p[0].revents & POLLOUT)
+		if (pending && p[0].revents != 0)
 			send_input(c);
-		if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
+		if (p[2].revents != 0)
 			o = output(c);
+		else if (c->out_start == c->out_end &&
+		    p[0].revents & (POLLIN | POLLHUP | POLLERR))
+			o = listen_to(c);
 		if (o == OUT_GO && p[1].revents != 0)
 			o = input(c);
 	}
@@ -373,8 +319,8 @@ come_back(struct vmctl *ctl, struct console *c, const char *name, int old)
 			return -1;
 		if (pid != 0 && pid != old)
 			return pid;
-		ppoll(NULL, 0, &step, &c->unblocked);
-		if (got_signal != 0)
+		ppoll(NULL, 0, &step, &c->term.unblocked);
+		if (term_signal != 0)
 			return -1;
 	}
 	return -1;
@@ -409,7 +355,7 @@ static void
 last_words(struct vmctl *ctl, struct console *c, char *name, uint32_t flags)
 {
 	flags = (flags & ~(uint32_t)VMOP_STEAL) | VMOP_READONLY;
-	if (got_signal != 0 || c->shown >= RING_SIZE / 2 ||
+	if (term_signal != 0 || c->shown >= RING_SIZE / 2 ||
 	    (flags & VMOP_RUN) || process(ctl, name) > 0)
 		return;
 	c->stdin_open = 0;
@@ -447,7 +393,7 @@ console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 		.esc.bol = 1,
 	};
 	char *copy, *s;
-	int pid, rc;
+	int pid, raw, rc;
 
 	if ((copy = strdup(name)) == NULL)
 		return ST_FAILED;
@@ -461,18 +407,17 @@ console_run(struct vmctl *ctl, const char *name, uint32_t flags)
 	}
 	if ((rc = attach(ctl, &c, copy, flags)) == ST_DONE) {
 		s = safe(name);
-		fflush(stdout);
-		catch_signals(&c);
-		raw_on(&c);
-		if (c.raw)
-			fprintf(stderr, "Connected to %s (~. leaves)\r\n", s);
+		term_open(&c.term);
+		raw = c.term.raw;
+		if (raw)
+			term_say("Connected to %s (~. leaves)\r\n", s);
 		rc = serve(ctl, &c, copy, flags, pid);
-		if (c.raw)
-			fprintf(stderr, "\r\nDisconnected from %s\r\n", s);
-		raw_off(&c);
+		term_restore(&c.term);
+		if (raw)
+			term_say("\r\nDisconnected from %s\r\n", s);
 		fd_close(&c.sock);
 		free(s);
-		release_signals(&c);
+		term_close(&c.term);
 	}
 	free(copy);
 	return rc;

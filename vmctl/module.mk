@@ -4,6 +4,7 @@ VMCTL_CMD_SRCS = \
 	vmctl/audit_look.c \
 	vmctl/audit_shared.c \
 	vmctl/audit_tree.c \
+	vmctl/audit_want.c \
 	vmctl/client.c \
 	vmctl/cmd_create.c \
 	vmctl/cmd_audit.c \
@@ -24,7 +25,8 @@ VMCTL_CMD_SRCS = \
 	vmctl/main.c \
 	vmctl/print.c \
 	vmctl/print_dev.c \
-	vmctl/print_nic.c
+	vmctl/print_nic.c \
+	vmctl/term.c
 VMCTL_SANDBOX_SRCS = $(sort $(SANDBOX_SRCS) $(SANDBOX_EVAL_SRCS))
 VMCTL_SRCS = \
 	vmctl/vmctl.c \

@@ -2,6 +2,7 @@
 IMSG_SRCS = \
 	lib/imsg/ibuf.c \
 	lib/imsg/imsg.c \
+	lib/imsg/imsg_send.c \
 	lib/imsg/msgbuf.c
 
 UNIT += ibuf_test

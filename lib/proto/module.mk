@@ -11,7 +11,7 @@ PROTO_SRCS = \
 	lib/proto/wire.c
 
 PROTO_TEST_SRCS = $(PROTO_SRCS) lib/imsg/ibuf.c lib/util/fdlist.c \
-	lib/util/gmem.c
+	$(GMEM_SRCS)
 
 UNIT += devmsg_test
 devmsg_test_SRCS = $(PROTO_TEST_SRCS)

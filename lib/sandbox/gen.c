@@ -125,6 +125,7 @@ make_filter(size_t nr)
 	size_t i, n = filters[nr].n;
 	scmp_filter_ctx ctx;
 	int fd, rc;
+	FILE *f;
 
 	if ((ctx = seccomp_init(SCMP_ACT_TRAP)) == NULL)
 		die("seccomp_init", ENOMEM);
@@ -133,13 +134,14 @@ make_filter(size_t nr)
 	for (i = 0; i < n; i++)
 		if (rules[i].err == 0 || !allowed(rules, n, rules[i].nr))
 			add(ctx, &rules[i]);
-	if ((fd = memfd_create("bpf", 0)) == -1)
-		die("memfd_create", errno);
+	if ((f = tmpfile()) == NULL)
+		die("tmpfile", errno);
+	fd = fileno(f);
 	if ((rc = seccomp_export_bpf(ctx, fd)) != 0)
 		die("seccomp_export_bpf", -rc);
 	lseek(fd, 0, SEEK_SET);
 	print(filters[nr].name, fd);
-	close(fd);
+	fclose(f);
 	seccomp_release(ctx);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/util/gmem.h"
+#include "lib/util/memfd.h"
 
 #define PAGE_MASK 0xfffULL
 #define LOW_RAM	  (1ULL << 20)
@@ -120,14 +121,10 @@ int
 gmem_create(struct gmem *g)
 {
 	g->base = NULL;
-	if ((g->fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING)) ==
-	    -1)
+	if ((g->fd = memfd_sealed("guest", g->size)) == -1)
 		return -1;
-	if (ftruncate(g->fd, (off_t)g->size) == -1 ||
-	    fcntl(g->fd, F_ADD_SEALS, SEALS) == -1 || map(g) == -1)
-		goto fail;
-	return 0;
-fail:
+	if (map(g) == 0)
+		return 0;
 	gmem_fini(g);
 	return -1;
 }

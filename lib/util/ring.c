@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/util/fdlist.h"
+#include "lib/util/memfd.h"
 #include "lib/util/ring.h"
 
 #define RING_HEAD  4096
@@ -27,15 +27,7 @@ struct ring {
 int
 ring_create(void)
 {
-	int fd;
-
-	if ((fd = memfd_create("console", MFD_CLOEXEC | MFD_ALLOW_SEALING)) ==
-	    -1)
-		return -1;
-	if (ftruncate(fd, RING_HEAD + RING_SIZE) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, RING_SEALS) == -1)
-		fd_close(&fd);
-	return fd;
+	return memfd_sealed("console", RING_HEAD + RING_SIZE);
 }
 
 struct ring *

@@ -144,6 +144,27 @@ exit_internal(struct vmm_vcpu *c)
 	vmm_end(c->vmm, VMM_END_EMULATION, text);
 }
 
+/* Of KVM_EXIT_MEMORY_FAULT; newer than our kernel headers. */
+struct memory_fault {
+	uint64_t flags;
+	uint64_t gpa;
+	uint64_t size;
+};
+
+static void
+exit_memory(struct vmm_vcpu *c)
+{
+	struct memory_fault f;
+	char text[160];
+
+	memcpy(&f, c->run->padding, sizeof(f));
+	snprintf(text, sizeof(text),
+	    "vcpu %u: memory fault at 0x%" PRIx64 ", %" PRIu64
+	    " bytes, flags 0x%" PRIx64,
+	    c->idx, f.gpa, f.size, f.flags);
+	vmm_end(c->vmm, VMM_END_FAILED, text);
+}
+
 static void
 exit_failed(struct vmm_vcpu *c)
 {
@@ -158,9 +179,6 @@ exit_failed(struct vmm_vcpu *c)
 		    c->idx,
 		    (unsigned long long)
 			run->fail_entry.hardware_entry_failure_reason);
-		break;
-	case EXIT_MEMORY_FAULT:
-		snprintf(text, sizeof(text), "vcpu %u: memory fault", c->idx);
 		break;
 	case KVM_EXIT_UNKNOWN:
 		snprintf(text, sizeof(text), "vcpu %u: unknown exit 0x%llx",
@@ -182,15 +200,30 @@ exit_failed(struct vmm_vcpu *c)
 	vmm_end(c->vmm, VMM_END_FAILED, text);
 }
 
-static int
+/* The end, in KVM's own words. */
+static void
 exit_event(struct vmm_vcpu *c)
 {
-	if (c->run->system_event.type == KVM_SYSTEM_EVENT_RESET) {
-		vmm_end(c->vmm, VMM_END_TRIPLE, "reset");
-		return -1;
+	uint32_t type = c->run->system_event.type;
+	char text[80];
+
+	switch (type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		vmm_end(c->vmm, VMM_END_POWEROFF, "powered off");
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		vmm_end(c->vmm, VMM_END_RESET, "reset");
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		vmm_end(c->vmm, VMM_END_FAILED, "the guest says it crashed");
+		break;
+	default:
+		snprintf(text, sizeof(text),
+		    "vcpu %u: system event %u that was never asked for", c->idx,
+		    type);
+		vmm_end(c->vmm, VMM_END_FAILED, text);
+		break;
 	}
-	exit_failed(c);
-	return -1;
 }
 
 int
@@ -233,7 +266,11 @@ vmm_exit(struct vmm_vcpu *c)
 		exit_internal(c);
 		return -1;
 	case KVM_EXIT_SYSTEM_EVENT:
-		return exit_event(c);
+		exit_event(c);
+		return -1;
+	case EXIT_MEMORY_FAULT:
+		exit_memory(c);
+		return -1;
 	default:
 		exit_failed(c);
 		return -1;

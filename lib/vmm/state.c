@@ -4,9 +4,12 @@
  *
  * The format is a header and then items in one fixed order, which is also
  * the order of restoring: interrupt chips, timer, clock, then for each vcpu
- * what vcpu_items[] lists.  An item is u32 kind, u32 length, u64 vcpu and
+ * what vcpu_restore() reads.  An item is u32 kind, u32 length, u64 vcpu and
  * its bytes, KVM's structures as they are; the reader takes nothing else.
  * Routing and eventfds are not here: devices make them again.
+ *
+ * What is asked first when saving is the vcpus' state of execution: the
+ * answer takes an INIT or SIPI that is waiting, and with it other registers.
  */
 #include <sys/ioctl.h>
 
@@ -49,7 +52,7 @@ static const struct fixed lapic_item =
 static const struct fixed events_item =
 	{ ST_EVENTS, sizeof(struct kvm_vcpu_events), KVM_GET_VCPU_EVENTS,
 	    KVM_SET_VCPU_EVENTS };
-static const struct fixed mp_item =
+static const struct fixed mp_item = /* mp_get() reads it */
 	{ ST_MP, sizeof(struct kvm_mp_state), KVM_GET_MP_STATE,
 	    KVM_SET_MP_STATE };
 /* clang-format on */
@@ -227,7 +230,19 @@ cpuid_restore(struct state_buf *s, struct vmm_vcpu *c)
 }
 
 static int
-vcpu_save(struct state_buf *s, struct vmm_vcpu *c)
+mp_save(struct state_buf *s, struct vmm_vcpu *c, const struct kvm_mp_state *mp)
+{
+	void *p;
+
+	if ((p = state_put(s, ST_MP, c->idx, sizeof(*mp))) == NULL)
+		return -1;
+	memcpy(p, mp, sizeof(*mp));
+	return 0;
+}
+
+static int
+vcpu_save(struct state_buf *s, struct vmm_vcpu *c,
+    const struct kvm_mp_state *mp)
 {
 	return cpuid_save(s, c) == -1 ||
 		fixed_save(s, c->fd, c->idx, &sregs_item) == -1 ||
@@ -238,7 +253,7 @@ vcpu_save(struct state_buf *s, struct vmm_vcpu *c)
 		fixed_save(s, c->fd, c->idx, &lapic_item) == -1 ||
 		state_msrs_save(s, c) == -1 ||
 		fixed_save(s, c->fd, c->idx, &events_item) == -1 ||
-		fixed_save(s, c->fd, c->idx, &mp_item) == -1 ?
+		mp_save(s, c, mp) == -1 ?
 	    -1 :
 	    0;
 }
@@ -363,10 +378,22 @@ vm_restore(struct state_buf *s, struct vmm *v)
 	return khz_restore(v, khz);
 }
 
+static int
+mp_get(struct vmm *v, struct kvm_mp_state mp[VMM_MAXCPUS])
+{
+	unsigned int i;
+
+	for (i = 0; i < v->ncpus; i++)
+		if (ioctl(v->cpus[i].fd, mp_item.get, &mp[i]) == -1)
+			return -1;
+	return 0;
+}
+
 int
 vmm_state_save(struct vmm *v, void **buf, size_t *len)
 {
 	struct state_head h = { STATE_MAGIC, v->ncpus, 0 };
+	struct kvm_mp_state mp[VMM_MAXCPUS];
 	struct state_buf s = { 0 };
 	unsigned int i;
 	void *p;
@@ -374,13 +401,16 @@ vmm_state_save(struct vmm *v, void **buf, size_t *len)
 
 	if (vmm_lock_held(v) == -1)
 		return -1;
-	rc = (p = state_put(&s, ST_HEAD, 0, sizeof(h))) == NULL ? -1 : 0;
+	rc = mp_get(v, mp) == -1 ||
+		(p = state_put(&s, ST_HEAD, 0, sizeof(h))) == NULL ?
+	    -1 :
+	    0;
 	if (rc == 0) {
 		memcpy(p, &h, sizeof(h));
 		rc = vm_save(&s, v);
 	}
 	for (i = 0; i < v->ncpus && rc == 0; i++)
-		rc = vcpu_save(&s, &v->cpus[i]);
+		rc = vcpu_save(&s, &v->cpus[i], &mp[i]);
 	vmm_unlock(v);
 	if (rc == -1) {
 		free(s.buf);

@@ -33,6 +33,8 @@ int vmm_host_check(int kvm, char *why, size_t len);
 /* Why a vcpu left for good; see vmm_ops.ended. */
 enum vmm_end {
 	VMM_END_STOPPED,   /* vmm_stop() */
+	VMM_END_POWEROFF,  /* a system event of KVM's */
+	VMM_END_RESET,	   /* the same */
 	VMM_END_TRIPLE,	   /* triple fault */
 	VMM_END_EMULATION, /* KVM could not emulate an instruction */
 	VMM_END_FAILED,	   /* the text says what */

@@ -105,8 +105,14 @@ int vmm_cpuid_set(struct vmm_vcpu *c);
 int vmm_cpuid_policy(struct kvm_cpuid2 *t, unsigned int max, unsigned int idx,
     unsigned int ncpus, int deadline);
 
-/* msr.c: reads and writes of MSRs that KVM does not know. */
+/* msr.c: reads and writes of MSRs that KVM does not know or we deny. */
 int vmm_msr_setup(struct vmm *v);
+/*
+ * What the table denies of `access' (KVM_MSR_FILTER_READ or _WRITE) from MSR
+ * `base' on, for KVM_X86_SET_MSR_FILTER: a bit that is set allows.
+ */
+#define VMM_MSR_SPAN 0x2000U
+void vmm_msr_map(uint8_t map[VMM_MSR_SPAN / 8], uint32_t base, int access);
 void vmm_msr_read(struct kvm_run *run);
 void vmm_msr_write(struct kvm_run *run);
 

@@ -3,13 +3,18 @@
 #include "regress/unit/proto_test.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/util/gmem.h"
 
-#define KB 1024ULL
-#define MB (1024 * KB)
-#define GB (1024 * MB)
+#define NOEXEC	  0x8U /* MFD_NOEXEC_SEAL */
+#define SEAL_EXEC 0x20 /* F_SEAL_EXEC */
+
+#define KB	  1024ULL
+#define MB	  (1024 * KB)
+#define GB	  (1024 * MB)
 
 /*
  * 0		RAM, 640K
@@ -20,6 +25,28 @@
  * 4G		RAM, 64K
  */
 static struct gmem g;
+
+static int old_kernel;	  /* one that does not know NOEXEC */
+static int only_noexec;	  /* one told not to allow anything else */
+static unsigned int made; /* flags of the last one */
+
+int __real_memfd_create(const char *name, unsigned int flags);
+int __wrap_memfd_create(const char *name, unsigned int flags);
+
+int
+__wrap_memfd_create(const char *name, unsigned int flags)
+{
+	made = flags;
+	if (old_kernel && (flags & NOEXEC)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (only_noexec && !(flags & NOEXEC)) {
+		errno = EACCES;
+		return -1;
+	}
+	return __real_memfd_create(name, flags);
+}
 
 static int
 setup(void **state)
@@ -149,10 +176,40 @@ sealed(void **state)
 {
 	int flags = fcntl(g.fd, F_GET_SEALS);
 
-	assert_int_equal(flags, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	assert_int_equal(flags & ~SEAL_EXEC,
+	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	assert_fails(ftruncate(g.fd, 0), EPERM);
 	assert_fails(ftruncate(g.fd, 1 << 30), EPERM);
 	assert_true(fcntl(g.fd, F_GETFD) & FD_CLOEXEC);
+}
+
+/* Never to be executed, where the kernel can promise that. */
+static void
+no_exec(void **state)
+{
+	struct gmem t = { .fd = -1 }, u;
+	int fd = __real_memfd_create("known", NOEXEC), copy, have = fd != -1;
+
+	close(fd);
+	assert_int_equal(gmem_add(&t, 0, 1 * MB, GMEM_RAM), 0);
+	old_kernel = 1;
+	assert_int_equal(gmem_create(&t), 0);
+	assert_int_equal(made & NOEXEC, 0);
+	old_kernel = 0;
+	gmem_fini(&t);
+	if (!have)
+		skip();
+	only_noexec = 1;
+	assert_int_equal(gmem_create(&t), 0);
+	only_noexec = 0;
+	assert_true(fcntl(t.fd, F_GET_SEALS) & SEAL_EXEC);
+	assert_fails(fchmod(t.fd, 0700), EPERM);
+	/* Another process takes it so. */
+	u = t;
+	assert_true((copy = dup(t.fd)) != -1);
+	assert_int_equal(gmem_attach(&u, &copy), 0);
+	gmem_fini(&u);
+	gmem_fini(&t);
 }
 
 /* Nothing to be had before it is there, or when there is too much of it. */
@@ -188,6 +245,7 @@ main(void)
 		TEST(overflows),
 		TEST(copies),
 		TEST(sealed),
+		cmocka_unit_test(no_exec),
 		cmocka_unit_test(failures),
 	};
 

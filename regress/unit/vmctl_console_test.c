@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <termios.h>
+#include <time.h>
 
 #define END	 IMSG_VMDOP_GET_INFO_VM_END_DATA
 #define RESPONSE IMSG_CTL_CONSOLE_RESPONSE
@@ -399,12 +400,111 @@ flood(void **state)
 	close(in[1]);
 }
 
+static void
+same_terminal(int fd, const struct termios *before)
+{
+	struct termios after;
+
+	assert_int_equal(tcgetattr(fd, &after), 0);
+	assert_int_equal(after.c_iflag, before->c_iflag);
+	assert_int_equal(after.c_oflag, before->c_oflag);
+	assert_int_equal(after.c_cflag, before->c_cflag);
+	assert_int_equal(after.c_lflag, before->c_lflag);
+	assert_memory_equal(after.c_cc, before->c_cc, sizeof(before->c_cc));
+}
+
+/* A guest that says much, to somebody who goes away. */
+static int
+talks(struct request *r)
+{
+	static char line[4096];
+	int s;
+
+	if (r->type == IMSG_VMDOP_GET_INFO_VM_REQUEST) {
+		send_state(r, 0);
+		return 0;
+	}
+	s = give_console(r, VMOP_HISTORY);
+	memset(line, 'x', sizeof(line));
+	while (write(s, line, sizeof(line)) > 0)
+		;
+	close(s);
+	return 0;
+}
+
+/* Until `fd' takes nothing more. */
+static void
+await_full(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int i;
+
+	for (i = 0; i < DEADLINE * 1000 && poll(&p, 1, 0) == 1; i++)
+		nanosleep(&pause, NULL);
+	assert_int_equal(poll(&p, 1, 0), 0);
+}
+
+/* The end of `pid', which has `DEADLINE' for it. */
+static int
+ends(pid_t pid)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int i, st;
+
+	for (i = 0; i < DEADLINE * 1000; i++) {
+		if (waitpid(pid, &st, WNOHANG) == pid)
+			return st;
+		nanosleep(&pause, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &st, 0);
+	fail_msg("it does not end");
+	return -1;
+}
+
+/* Nobody reads what the guest says, and yet we can leave. */
+static void
+full(void **state)
+{
+	static const int sigs[] = { 0, SIGTERM, SIGHUP };
+	struct termios before;
+	int master, slave, st, to[2];
+	pid_t daemon, pid;
+	size_t i;
+
+	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		daemon = fake_start(talks);
+		assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+		assert_int_equal(tcgetattr(slave, &before), 0);
+		assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+		pid = attach(slave, to[1], "--");
+		expect(to[0], "Connected");
+		await_full(to[1]);
+		if (sigs[i] == 0)
+			assert_int_equal(write(master, "~.", 2), 2);
+		else
+			assert_int_equal(kill(pid, sigs[i]), 0);
+		st = ends(pid);
+		if (sigs[i] == 0)
+			assert_int_equal(st, 0);
+		else
+			assert_true(WIFSIGNALED(st) && WTERMSIG(st) == sigs[i]);
+		same_terminal(slave, &before);
+		fake_stop(daemon);
+		close(master);
+		close(slave);
+		close(to[0]);
+		close(to[1]);
+	}
+}
+
 /* The terminal is raw while we are there and as before afterwards. */
 static void
 terminal(void **state)
 {
 	static const int sigs[] = { 0, SIGTERM, SIGHUP, SIGINT };
-	struct termios before, during, after;
+	struct termios before, during;
 	int master, slave, st;
 	pid_t daemon, pid;
 	size_t i;
@@ -427,13 +527,7 @@ terminal(void **state)
 			assert_int_equal(st, 0);
 		else
 			assert_true(WIFSIGNALED(st) && WTERMSIG(st) == sigs[i]);
-		assert_int_equal(tcgetattr(slave, &after), 0);
-		assert_int_equal(after.c_iflag, before.c_iflag);
-		assert_int_equal(after.c_oflag, before.c_oflag);
-		assert_int_equal(after.c_cflag, before.c_cflag);
-		assert_int_equal(after.c_lflag, before.c_lflag);
-		assert_memory_equal(after.c_cc, before.c_cc,
-		    sizeof(before.c_cc));
+		same_terminal(slave, &before);
 		close(master);
 		close(slave);
 		fake_stop(daemon);
@@ -451,6 +545,7 @@ main(void)
 		cmocka_unit_test(pipes),
 		cmocka_unit_test(sends_break),
 		cmocka_unit_test(flood),
+		cmocka_unit_test(full),
 		cmocka_unit_test(terminal),
 	};
 

@@ -1,72 +1,17 @@
 /*
- * control: the socket, its clients and their waiting requests.
+ * control: what clients ask for, and the answers.
  *
- * Runs as _vmd.  Clients are hostile; the parent decides what they may do,
- * by the duplicate of each connection that it is given.  A request is passed
- * on unread with a number of our own, and its answers find their way back by
- * that number.  Clients send no descriptors.  Nobody waits for a client: each has a queue with a limit and
- * a deadline for reading it, and is not read while it has too much open, or
- * while the parent has too much of it all to read.
+ * Runs as _vmd.  A request is passed on unread with a number of our own, and
+ * its answers find their way back by that number.  conn.c has the clients.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
-#include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <event2/event.h>
 
 #include "lib/util/fdlist.h"
 #include "lib/util/log.h"
-#include "vmd/control/control.h"
-
-#define READ_TIMEOUT  10	   /* s, for one message */
-#define WRITE_TIMEOUT 10	   /* s */
-#define QUEUE_MAX     (4U << 20)   /* bytes to a client, at most ... */
-#define QUEUE_HIGH    (64U << 10)  /* ... and while we still listen to it */
-#define PARENT_HIGH   (256U << 10) /* bytes to the parent, the same */
-#define ACCEPT_PAUSE  1		   /* s, out of descriptors */
-
-struct request {
-	RB_ENTRY(request) entry;
-	TAILQ_ENTRY(request) of_conn;
-	uint64_t id;	/* ours */
-	uint64_t reqid; /* the client's */
-	struct conn *conn;
-	int console; /* the client's end, or -1 */
-};
-RB_HEAD(requests, request);
-TAILQ_HEAD(request_list, request);
-
-struct conn {
-	TAILQ_ENTRY(conn) entry;
-	struct control *control;
-	struct peer *peer;
-	uint64_t nr;
-	uid_t uid; /* for the limit only */
-	struct request_list requests;
-	unsigned int nrequests;
-	unsigned int nconsoles; /* ever */
-};
-
-struct control {
-	struct event_base *base;
-	struct peer *up;
-	int fd; /* listening, or -1 */
-	struct event *accept_ev;
-	struct event *retry_ev;
-	TAILQ_HEAD(, conn) conns;
-	unsigned int nconns;
-	uint64_t next_conn;
-	uint64_t next_request;
-	struct requests requests;
-	int choked; /* no client is read until the parent has caught up */
-};
+#include "vmd/control/control_int.h"
 
 static int
 request_cmp(const struct request *a, const struct request *b)
@@ -77,67 +22,8 @@ request_cmp(const struct request *a, const struct request *b)
 RB_PROTOTYPE(requests, request, entry, request_cmp)
 RB_GENERATE(requests, request, entry, request_cmp)
 
-/* Read this client now, or not? */
-static void
-conn_flow(struct conn *cn)
-{
-	peer_pause(cn->peer,
-	    cn->control->choked || cn->nrequests >= CONTROL_MAXREQUESTS ||
-		peer_queued(cn->peer) > QUEUE_HIGH);
-}
-
-/* Take new ones now, or not? */
-static void
-accept_flow(struct control *c)
-{
-	if (c->accept_ev == NULL)
-		return;
-	if (c->choked || event_pending(c->retry_ev, EV_TIMEOUT, NULL))
-		event_del(c->accept_ev);
-	else if (event_add(c->accept_ev, NULL) == -1)
-		fatalx("no memory to accept");
-}
-
-static void
-choke(struct control *c, int on)
-{
-	struct conn *cn;
-
-	if (c->choked == on)
-		return;
-	c->choked = on;
-	accept_flow(c);
-	TAILQ_FOREACH(cn, &c->conns, entry)
-		conn_flow(cn);
-}
-
-static void
-parent_drained(struct peer *up)
-{
-	choke(peer_arg(up), 0);
-}
-
-static void
-conn_drained(struct peer *p)
-{
-	conn_flow(peer_arg(p));
-}
-
-/* Queue something for the parent; all is taken in every case. */
-static int
-send_up(struct control *c, uint32_t type, struct msg_hdr h, struct ibuf *b,
-    int *fds, size_t nfds)
-{
-	int rc;
-
-	rc = peer_send(c->up, type, h, b, fds, nfds);
-	if (peer_queued(c->up) > PARENT_HIGH)
-		choke(c, 1);
-	return rc;
-}
-
-static void
-request_free(struct control *c, struct request *r)
+void
+control_request_free(struct control *c, struct request *r)
 {
 	RB_REMOVE(requests, &c->requests, r);
 	TAILQ_REMOVE(&r->conn->requests, r, of_conn);
@@ -145,33 +31,6 @@ request_free(struct control *c, struct request *r)
 	conn_flow(r->conn);
 	fd_close(&r->console);
 	free(r);
-}
-
-static void
-conn_free(struct conn *cn)
-{
-	struct control *c = cn->control;
-	const struct msg_hdr h = { .conn = cn->nr };
-	struct request *r;
-
-	while ((r = TAILQ_FIRST(&cn->requests)) != NULL)
-		request_free(c, r);
-	send_up(c, IMSG_CTL_CONN_CLOSE, h, NULL, NULL, 0);
-	TAILQ_REMOVE(&c->conns, cn, entry);
-	c->nconns--;
-	peer_free(cn->peer);
-	free(cn);
-}
-
-static void
-conn_closed(struct peer *p, const char *why)
-{
-	struct conn *cn = peer_arg(p);
-
-	if (why != NULL)
-		log_debug("connection %llu: %s", (unsigned long long)cn->nr,
-		    why);
-	conn_free(cn);
 }
 
 static struct request *
@@ -228,18 +87,6 @@ console_pair(struct request *r, int *fd)
 	return 0;
 }
 
-/* Who filled the queue comes last when clients are read again. */
-static void
-conn_last(struct conn *cn)
-{
-	struct control *c = cn->control;
-
-	if (!c->choked)
-		return;
-	TAILQ_REMOVE(&c->conns, cn, entry);
-	TAILQ_INSERT_TAIL(&c->conns, cn, entry);
-}
-
 /* Pass a request of a client on. */
 static int
 control_request(struct peer *p, struct msg *m)
@@ -258,19 +105,20 @@ control_request(struct peer *p, struct msg *m)
 	if ((b = take_body(m)) == NULL)
 		goto fail;
 	h.reqid = r->id;
-	if (send_up(cn->control, m->type, h, b, &console, console != -1) == -1)
+	if (conn_send_up(cn->control, m->type, h, b, &console, console != -1) ==
+	    -1)
 		goto gone;
 	conn_last(cn);
 	return 0;
 fail:
 	fd_close(&console);
 gone:
-	request_free(cn->control, r);
+	control_request_free(cn->control, r);
 	return -1;
 }
 
 /* clang-format off */
-static const struct msg_handler client_msgs[] = {
+const struct msg_handler control_client_msgs[] = {
 	{ IMSG_CTL_VERBOSE,		ROLE_CLIENT, control_request },
 	{ IMSG_CTL_RESET,		ROLE_CLIENT, control_request },
 	{ IMSG_CTL_CONSOLE_REQUEST,	ROLE_CLIENT, control_request },
@@ -287,6 +135,8 @@ static const struct msg_handler client_msgs[] = {
 	{ IMSG_VMDOP_RELOAD,		ROLE_CLIENT, control_request },
 };
 /* clang-format on */
+const size_t control_nclient_msgs = sizeof(control_client_msgs) /
+    sizeof(control_client_msgs[0]);
 
 /* The client's end of a console goes with the answer that grants it. */
 static int
@@ -327,127 +177,7 @@ control_answer(struct peer *p, struct msg *m)
 	peer_send(r->conn->peer, m->type, h, b, &r->console, nfds);
 	if (m->type != IMSG_VMDOP_GET_INFO_VM_DATA &&
 	    m->type != IMSG_CTL_AUDIT_DATA)
-		request_free(c, r); /* and looks at its queue */
-	return 0;
-}
-
-static unsigned int
-conns_of(const struct control *c, uid_t uid)
-{
-	struct conn *cn;
-	unsigned int n = 0;
-
-	TAILQ_FOREACH(cn, &c->conns, entry)
-		n += cn->uid == uid;
-	return n;
-}
-
-static int
-too_many(const struct control *c, uid_t uid)
-{
-	if (uid == 0)
-		return c->nconns >= CONTROL_MAXCONNS + CONTROL_ROOTCONNS;
-	return c->nconns >= CONTROL_MAXCONNS ||
-	    conns_of(c, uid) >= CONTROL_MAXUSER;
-}
-
-/* Takes `fd'. */
-static void
-conn_new(struct control *c, int fd)
-{
-	struct peer_conf conf = {
-		.role = ROLE_CLIENT,
-		.msgs = client_msgs,
-		.nmsgs = sizeof(client_msgs) / sizeof(client_msgs[0]),
-		.closed = conn_closed,
-		.max_queue = QUEUE_MAX,
-		.write_timeout = WRITE_TIMEOUT,
-		.read_timeout = READ_TIMEOUT,
-		.no_fds = 1,
-	};
-	struct ucred cred = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(cred);
-	struct msg_hdr h = { 0 };
-	struct conn *cn;
-	char name[32];
-	int copy = -1;
-
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	if (too_many(c, cred.uid) ||
-	    (copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)) == -1 ||
-	    (cn = calloc(1, sizeof(*cn))) == NULL) {
-		log_debug("a connection of uid %u refused", cred.uid);
-		fd_close(&copy);
-		fd_close(&fd);
-		return;
-	}
-	cn->control = c;
-	cn->uid = cred.uid;
-	cn->nr = h.conn = c->next_conn++;
-	TAILQ_INIT(&cn->requests);
-	snprintf(name, sizeof(name), "client %llu", (unsigned long long)cn->nr);
-	conf.name = name;
-	conf.arg = cn;
-	if ((cn->peer = peer_new(c->base, fd, &conf)) == NULL) {
-		fd_close(&copy);
-		free(cn);
-		return;
-	}
-	peer_on_drained(cn->peer, conn_drained);
-	TAILQ_INSERT_TAIL(&c->conns, cn, entry);
-	c->nconns++;
-	conn_flow(cn);
-	send_up(c, IMSG_CTL_CONN_OPEN, h, NULL, &copy, 1);
-}
-
-static void
-control_accept(int lfd, short ev, void *arg)
-{
-	struct timeval tv = { .tv_sec = ACCEPT_PAUSE };
-	struct control *c = arg;
-	int fd;
-
-	fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd != -1) {
-		conn_new(c, fd);
-		return;
-	}
-	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-	    errno == ENOBUFS) {
-		log_warn("accept");
-		event_add(c->retry_ev, &tv);
-		accept_flow(c);
-	}
-}
-
-static void
-control_retry(int fd, short ev, void *arg)
-{
-	accept_flow(arg);
-}
-
-/* The listening socket. */
-static int
-control_socket(struct peer *p, struct msg *m)
-{
-	struct control *c = peer_arg(p);
-	int flags;
-
-	if (m->nfds != 1)
-		return -1;
-	if (c->accept_ev != NULL)
-		event_free(c->accept_ev);
-	fd_close(&c->fd);
-	c->fd = m->fds[0];
-	m->fds[0] = -1;
-	if ((flags = fcntl(c->fd, F_GETFL)) == -1 ||
-	    fcntl(c->fd, F_SETFL, flags | O_NONBLOCK) == -1)
-		return -1;
-	c->accept_ev = event_new(c->base, c->fd, EV_READ | EV_PERSIST,
-	    control_accept, c);
-	if (c->accept_ev == NULL)
-		return -1;
-	accept_flow(c);
+		control_request_free(c, r); /* and looks at its queue */
 	return 0;
 }
 
@@ -476,7 +206,7 @@ control_shutdown(struct peer *p, struct msg *m)
 
 /* clang-format off */
 const struct msg_handler control_msgs[] = {
-	{ IMSG_CTL_SOCKET,		ROLE_PARENT, control_socket },
+	{ IMSG_CTL_SOCKET,		ROLE_PARENT, conn_socket },
 	{ IMSG_CTL_VERBOSE,		ROLE_PARENT, control_verbose },
 	{ IMSG_CTL_SHUTDOWN,		ROLE_PARENT, control_shutdown },
 	{ IMSG_CTL_OK,			ROLE_PARENT, control_answer },
@@ -509,7 +239,7 @@ control_new(struct event_base *base)
 	c->next_conn = c->next_request = 1;
 	TAILQ_INIT(&c->conns);
 	RB_INIT(&c->requests);
-	c->retry_ev = event_new(base, -1, 0, control_retry, c);
+	c->retry_ev = event_new(base, -1, 0, conn_retry, c);
 	if (c->retry_ev == NULL) {
 		free(c);
 		return NULL;
@@ -521,7 +251,7 @@ void
 control_set_parent(struct control *c, struct peer *up)
 {
 	c->up = up;
-	peer_on_drained(up, parent_drained);
+	peer_on_drained(up, conn_parent_drained);
 }
 
 void

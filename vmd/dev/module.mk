@@ -47,7 +47,7 @@ vioblk_FUZZ_SRCS = vmd/dev/vioblk.c $(DEV_TEST_SRCS)
 vioblk_FUZZ_LIBS = $(DISK_LIBS) -lbsd
 
 # The real program between a vmm and a vm process of the test.
-DEVPROC_TEST_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
+DEVPROC_TEST_SRCS = proc/spawn.c lib/util/fdlist.c $(GMEM_SRCS) \
 	$(VIRTIO_SRCS) $(IMSG_SRCS) $(PROTO_SRCS)
 UNIT += dev_life_test dev_badpeer_test dev_qcow2_test
 dev_life_test_SRCS = $(DEVPROC_TEST_SRCS)

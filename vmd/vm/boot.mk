@@ -12,18 +12,18 @@ VMBOOT_SRCS = \
 VMBOOT_LIBS = -lz
 
 UNIT += acpi_test boot_linux_test boot_openbsd_test boot_pvh_test
-acpi_test_SRCS = vmd/vm/acpi.c vmd/vm/aml.c lib/util/gmem.c
-boot_linux_test_SRCS = $(VMBOOT_SRCS) lib/util/gmem.c
+acpi_test_SRCS = vmd/vm/acpi.c vmd/vm/aml.c $(GMEM_SRCS)
+boot_linux_test_SRCS = $(VMBOOT_SRCS) $(GMEM_SRCS)
 boot_linux_test_LIBS = $(VMBOOT_LIBS)
-boot_openbsd_test_SRCS = $(VMBOOT_SRCS) lib/util/gmem.c
+boot_openbsd_test_SRCS = $(VMBOOT_SRCS) $(GMEM_SRCS)
 boot_openbsd_test_LIBS = $(VMBOOT_LIBS)
-boot_pvh_test_SRCS = $(VMBOOT_SRCS) lib/util/gmem.c
+boot_pvh_test_SRCS = $(VMBOOT_SRCS) $(GMEM_SRCS)
 boot_pvh_test_LIBS = $(VMBOOT_LIBS)
 
 FUZZ += boot bzimage elf
-boot_FUZZ_SRCS = $(VMBOOT_SRCS) lib/util/gmem.c
+boot_FUZZ_SRCS = $(VMBOOT_SRCS) $(GMEM_SRCS)
 boot_FUZZ_LIBS = $(VMBOOT_LIBS)
-bzimage_FUZZ_SRCS = $(VMBOOT_SRCS) lib/util/gmem.c
+bzimage_FUZZ_SRCS = $(VMBOOT_SRCS) $(GMEM_SRCS)
 bzimage_FUZZ_LIBS = $(VMBOOT_LIBS)
-elf_FUZZ_SRCS = $(VMBOOT_SRCS) lib/util/gmem.c
+elf_FUZZ_SRCS = $(VMBOOT_SRCS) $(GMEM_SRCS)
 elf_FUZZ_LIBS = $(VMBOOT_LIBS)

@@ -35,7 +35,7 @@ vmmci_test_LIBS = -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime \
 	-levent_core -lbsd
 
 VIRTIO_TEST_SRCS = $(VMVIRTIO_SRCS) vmd/vm/bus.c vmd/vm/mmio.c vmd/vm/pci.c \
-	$(VIRTIO_SRCS) lib/util/fdlist.c lib/util/gmem.c lib/util/log.c
+	$(VIRTIO_SRCS) lib/util/fdlist.c $(GMEM_SRCS) lib/util/log.c
 UNIT += mmio_test viornd_test virtio_enum_test virtio_test
 mmio_test_SRCS = vmd/vm/bus.c vmd/vm/mmio.c
 viornd_test_SRCS = $(VIRTIO_TEST_SRCS) vmd/vm/timer.c vmd/vm/viornd.c

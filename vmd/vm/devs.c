@@ -21,6 +21,7 @@
 
 #include "lib/proto/wire.h"
 #include "lib/util/log.h"
+#include "lib/util/memfd.h"
 #include "vmd/vm/devs_int.h"
 
 #define BLK_QUEUES    4
@@ -181,14 +182,10 @@ new_eventfd(int *fd)
 static int
 new_page(struct vdev *v)
 {
-	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	void *p;
 
 	v->page_size = DEV_PAGE_SIZE(v->conf.nqueues, v->conf.queue_max);
-	v->page_fd = memfd_create("device", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (v->page_fd == -1 ||
-	    ftruncate(v->page_fd, (off_t)v->page_size) == -1 ||
-	    fcntl(v->page_fd, F_ADD_SEALS, seals) == -1)
+	if ((v->page_fd = memfd_sealed("device", v->page_size)) == -1)
 		return -1;
 	p = mmap(NULL, v->page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 	    v->page_fd, 0);

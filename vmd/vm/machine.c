@@ -375,6 +375,12 @@ machine_ended(void *arg, enum vmm_end how, const char *text)
 	case VMM_END_STOPPED:
 		vm_note(vm, VMEXIT_STOPPED, "%s", text);
 		break;
+	case VMM_END_POWEROFF:
+		vm_note(vm, VMEXIT_POWEROFF, "%s", text);
+		break;
+	case VMM_END_RESET:
+		vm_note(vm, VMEXIT_RESET, "%s", text);
+		break;
 	case VMM_END_TRIPLE:
 		vm_note(vm, VMEXIT_TRIPLE, "%s", text);
 		break;

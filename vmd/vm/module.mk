@@ -35,19 +35,19 @@ $(B)/vmd-guest: $(VMD_GUEST_SRCS:%.c=$(B)/obj/%.o)
 
 UNIT += vm_console_test
 vm_console_test_SRCS = vmd/vm/console.c lib/util/fdlist.c lib/util/log.c \
-	lib/util/ring.c
+	$(RING_SRCS)
 vm_console_test_LIBS = -levent_core -lbsd -lutil
 
 all: $(B)/vmd-guest
 
 UNIT += huge_test
-huge_test_SRCS = vmd/vm/huge.c lib/util/gmem.c lib/util/log.c
+huge_test_SRCS = vmd/vm/huge.c $(GMEM_SRCS) lib/util/log.c
 huge_test_LIBS = -levent_core -lbsd
 
 # The real program with a bad vmm.
 UNIT += vm_badpeer_test
-vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c lib/util/gmem.c \
-	lib/util/ring.c \
+vm_badpeer_test_SRCS = proc/spawn.c lib/util/fdlist.c $(GMEM_SRCS) \
+	$(RING_SRCS) \
 	$(IMSG_SRCS) $(PROTO_SRCS)
 vm_badpeer_test_LIBS = -lbsd
 
@@ -57,7 +57,7 @@ $(B)/unit/vm_badpeer_test: | $(B)/vmd-guest $(B)/guest/tick.elf
 DEVS_TEST_SRCS = vmd/vm/devs.c vmd/vm/devs_guest.c vmd/vm/devs_say.c \
 	vmd/vm/devs_stats.c \
 	proc/peer.c lib/virtio/page.c lib/virtio/vq_inflight.c lib/util/fdlist.c \
-	lib/util/gmem.c lib/util/log.c $(IMSG_SRCS) $(PROTO_SRCS)
+	$(GMEM_SRCS) lib/util/log.c $(IMSG_SRCS) $(PROTO_SRCS)
 UNIT += devs_test devs_hostile_test
 devs_test_SRCS = $(DEVS_TEST_SRCS)
 devs_test_LIBS = -levent_core -lbsd
