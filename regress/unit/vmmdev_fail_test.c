@@ -190,6 +190,23 @@ flood(void **state)
 	assert_true(count("vm/ok/vioblk0: line") <= 3 * PEER_LOG_RATE);
 }
 
+/* A guest's process cannot keep vmm by talking while its device ends. */
+static void
+flood_of_the_living(void **state)
+{
+	up("floods", "", "");
+	logged("I am vioblk", 2);
+	alarm(DEADLINE);
+	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+	logged("vioblk0: the vm process gave it up, killed", 1);
+	logged("vioblk0: started again", 1);
+	order(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 90, VMOP_FORCE, NULL);
+	expect(STOPPED, 90, VMERR_OK, VMEXIT_NONE, NULL);
+	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_GONE, VMEXIT_NONE, NULL);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
+	alarm(0);
+}
+
 /* --- in numbers ------------------------------------------------------------- */
 
 #define ASK IMSG_VMDOP_DEVICES_REQUEST
@@ -284,6 +301,7 @@ main(int argc, char *argv[])
 		D(bad_devices),
 		D(reports),
 		D(flood),
+		D(flood_of_the_living),
 		D(listed),
 		D(listed_wrong),
 		D(listed_late),
