@@ -110,8 +110,8 @@ read_conf(struct parent *p, const char *path, unsigned int how, char *why,
 		return NULL;
 	}
 	/*
-	 * A file that is not there keeps its VM from starting, not the
-	 * others: said here, and by that start.
+	 * Files of VMs are not looked for here: a file system that does not
+	 * answer must not stop us.  Who starts a VM hears of them.
 	 */
 	o.report = mention;
 	conf_check(c, &o);
