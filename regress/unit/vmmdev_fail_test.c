@@ -76,6 +76,38 @@ ends_late(void **state)
 	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
 }
 
+/* What cannot end, not even when it is killed, is told, once. */
+static void
+stays(void **state)
+{
+	role.reap_s = 0;
+	up("ok", "deaf", "deaf");
+	logged("I am vioblk", 2);
+	reaps = 0;
+	guest_kill(TAILQ_FIRST(&role.guests), "a test", VMERR_GUEST);
+	expect(IMSG_VMDOP_VM_LATE, 0, VMERR_OK, VMEXIT_NONE,
+	    "killed, waiting for the disk");
+	turn();
+	assert_false(TAILQ_EMPTY(&role.guests));
+	reaps = -1;
+	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED, "killed by vmm");
+	/* Now only its devices. */
+	up("ok", "deaf", "deaf");
+	logged("I am vioblk", 2);
+	reaps = 1;
+	kill(TAILQ_FIRST(&role.guests)->pid, SIGKILL);
+	expect(IMSG_VMDOP_VM_LATE, 0, VMERR_OK, VMEXIT_NONE,
+	    "killed, waiting for the disk");
+	reaps = -1;
+	expect(ENDED, 0, VMERR_OK, VMEXIT_SIGNAL, "killed by signal 9");
+	/* A device whose guest goes on is not meant. */
+	role.reap_s = DEADLINE;
+	up("ok", "", "");
+	kill_device(0);
+	logged("vioblk0: started again", 1);
+	stop();
+}
+
 /* The third of two devices' four channels cannot be made. */
 static void
 launch_fails(void **state)
@@ -297,6 +329,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		D(replacement_fails),
 		D(ends_late),
+		D(stays),
 		D(launch_fails),
 		D(bad_devices),
 		D(reports),

@@ -285,7 +285,7 @@ typedef int msg_fn(struct peer *p, struct msg *m);
 msg_fn parent_conn_open, parent_conn_close;		    /* request.c */
 msg_fn parent_start_vm_request, parent_start_vm_response;   /* start.c */
 msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
-msg_fn parent_terminate_vm_event;			    /* stop.c */
+msg_fn parent_terminate_vm_event, parent_vm_late;	    /* stop.c */
 msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
 msg_fn parent_get_info_vm_request;		  /* info.c */
 msg_fn parent_devices_response;			  /* devstats.c */

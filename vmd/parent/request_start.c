@@ -107,7 +107,8 @@ known(const struct vm *v, const struct cred *c, const struct vm_spec *s,
 	*why = vmerr_text(VMERR_PERM);
 	if (vm_may_operate(v, c) != VMERR_OK)
 		return VMERR_PERM;
-	*why = "is still being stopped";
+	*why = v->late && v->error != NULL ? v->error :
+					     "is still being stopped";
 	if (v->state == VMS_STOPPING)
 		return VMERR_BUSY;
 	*why = vmerr_text(VMERR_RUNNING);
