@@ -193,12 +193,15 @@ parent_reset(struct peer *peer, struct msg *m)
 		ctl_answer(p, m, VMERR_BADMSG, none);
 		return 0;
 	}
+	/* Answered when the last one is gone: then a load finds none. */
+	if (request_wait(p, &m->hdr, IMSG_CTL_OK, NULL) == NULL) {
+		answer_cannot_wait(p, &m->hdr, IMSG_CTL_FAIL);
+		vmop_id_fini(&op);
+		return 0;
+	}
 	log_info("reset requested");
 	if (op.arg & RESET_SWITCHES && p->conf != NULL)
 		reset_switches(p);
-	/* Answered when the last one is gone: then a load finds none. */
-	if (request_new(p, &m->hdr, IMSG_CTL_OK, NULL) == NULL)
-		ctl_answer(p, m, VMERR_FAILED, none);
 	if (op.arg & RESET_VMS)
 		reset_vms(p);
 	reset_check(p);

@@ -165,7 +165,7 @@ parent_get_info_vm_request(struct peer *peer, struct msg *m)
 	if (!(op.flags & VMOP_DEVICES))
 		info_answer(p, &m->hdr, name, 0);
 	else if (listing_begin(p, &m->hdr, name) == -1)
-		answer_fail(p, &m->hdr, END_DATA, VMERR_FAILED, "no memory");
+		answer_cannot_wait(p, &m->hdr, END_DATA);
 	vmop_id_fini(&op);
 	return 0;
 }
@@ -200,9 +200,8 @@ parent_host_request(struct peer *peer, struct msg *m)
 		request_refuse(p, m, VMERR_BADMSG);
 	else if (p->host.caps != NULL)
 		send_host(p, &m->hdr);
-	else if (request_new(p, &m->hdr, IMSG_CTL_HOST_RESPONSE, NULL) == NULL)
-		answer_fail(p, &m->hdr, IMSG_CTL_FAIL, VMERR_FAILED,
-		    "no memory");
+	else if (request_wait(p, &m->hdr, IMSG_CTL_HOST_RESPONSE, NULL) == NULL)
+		answer_cannot_wait(p, &m->hdr, IMSG_CTL_FAIL);
 	return 0;
 }
 

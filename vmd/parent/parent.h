@@ -60,6 +60,7 @@ struct request {
 	uint32_t vm;	    /* id, 0: none */
 	uint64_t generation;
 	int at_vmm; /* vmm has it and will answer */
+	int waits;  /* for an event, that may never come */
 };
 TAILQ_HEAD(requests, request);
 TAILQ_HEAD(listings, listing); /* devstats.c */
@@ -96,6 +97,7 @@ struct parent {
 	struct conns conns;
 	size_t nconns;
 	struct requests requests;
+	size_t nwaits; /* of these, and listings: no end is in sight */
 	struct listings listings;
 	struct procs procs;
 	size_t nprocs;
@@ -157,6 +159,16 @@ struct parent *parent_of(struct peer *p);
 /* Remember that `hdr' (NULL: nobody) wants an answer.  NULL: no memory. */
 struct request *request_new(struct parent *p, const struct msg_hdr *hdr,
     uint32_t answer, const struct vm *v);
+/*
+ * The same for what is answered by an event, when that comes.  Also NULL,
+ * with EDQUOT, when as many wait as may: more than control lets through.
+ */
+#define PARENT_MAXWAITS 10000
+struct request *request_wait(struct parent *p, const struct msg_hdr *hdr,
+    uint32_t answer, const struct vm *v);
+/* ... and say so, by errno, in an answer of this type. */
+void
+answer_cannot_wait(struct parent *p, const struct msg_hdr *hdr, uint32_t type);
 struct request *request_find(struct parent *p, uint64_t id);
 void request_free(struct parent *p, struct request *r);
 /* Answer and free it. */
@@ -251,7 +263,8 @@ void info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
 
 /*
  * Ask for the numbers of devices and call info_answer(): at most a second
- * later, also when a guest's process does not answer.  0, or -1 with errno.
+ * later, also when a guest's process does not answer.  0, or -1 with errno,
+ * as request_wait().
  */
 int
 listing_begin(struct parent *p, const struct msg_hdr *hdr, const char *name);

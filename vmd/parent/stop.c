@@ -342,11 +342,13 @@ parent_terminate_vm_request(struct peer *peer, struct msg *m)
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if (op.flags & VMOP_WAIT &&
-	    (wait = request_new(p, &m->hdr, EVENT, v)) == NULL)
-		e = VMERR_FAILED;
-	else
-		e = vm_stop(v, (op.flags & VMOP_FORCE) != 0,
-		    wait != NULL ? NULL : &m->hdr);
+	    (wait = request_wait(p, &m->hdr, EVENT, v)) == NULL) {
+		answer_cannot_wait(p, &m->hdr, RESPONSE);
+		vmop_id_fini(&op);
+		return 0;
+	}
+	e = vm_stop(v, (op.flags & VMOP_FORCE) != 0,
+	    wait != NULL ? NULL : &m->hdr);
 	why = e == VMERR_STOPPING && v->late && v->error != NULL ?
 	    v->error :
 	    vmerr_text(e);
@@ -361,19 +363,17 @@ parent_terminate_vm_request(struct peer *peer, struct msg *m)
 int
 parent_wait_vm_request(struct peer *peer, struct msg *m)
 {
+	struct parent *p = parent_of(peer);
 	struct vmop_id op;
 	struct vm *v;
-	enum vmerr e = VMERR_OK;
 
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if (!vm_is_up(v))
-		e = VMERR_NOTRUNNING;
-	else if (request_new(v->parent, &m->hdr, EVENT, v) == NULL)
-		e = VMERR_FAILED;
-	if (e != VMERR_OK)
-		answer_fail(v->parent, &m->hdr, RESPONSE, e, "%s",
-		    vmerr_text(e));
+		answer_fail(p, &m->hdr, RESPONSE, VMERR_NOTRUNNING, "%s",
+		    vmerr_text(VMERR_NOTRUNNING));
+	else if (request_wait(p, &m->hdr, EVENT, v) == NULL)
+		answer_cannot_wait(p, &m->hdr, RESPONSE);
 	vmop_id_fini(&op);
 	return 0;
 }
