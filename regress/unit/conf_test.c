@@ -292,7 +292,7 @@ test_global(void **state)
 
 	c = load("local prefix \"10/8\"\nlocal inet6 prefix fd12::/48\n"
 		 "socket owner admin:wheel\nfirmware \"/fw\"\n"
-		 "staggered start parallel 4 delay 9\n"
+		 "staggered start parallel 4 delay 9\nstatus own\n"
 		 "limit user joe { cpus 4 memory 1G interfaces 3 vms 2 }\n"
 		 "switch s {\n\tinterface veb3\n\tgroup g\n\trdomain 7\n"
 		 "\tlocked lladdr\n\tdown\n}\n"
@@ -307,6 +307,7 @@ test_global(void **state)
 	assert_string_equal(c->firmware, "/fw");
 	assert_int_equal(c->parallel, 4);
 	assert_int_equal(c->delay, 9);
+	assert_true(c->status_given && c->status_own);
 	assert_int_equal(TAILQ_FIRST(&c->limits)->id, 1001);
 	assert_int_equal(TAILQ_FIRST(&c->limits)->memory, 1 << 30);
 	assert_int_equal(TAILQ_FIRST(&c->limits)->vms, 2);

@@ -80,6 +80,8 @@ struct conf {
 	int local_inet6;
 	uint8_t local_prefix6[16];
 	int local_prefix6_given;
+	int status_given; /* `status' was ... */
+	int status_own;	  /* ... to show users what they may operate only */
 	int agentx;
 	char *agentx_context; /* or NULL */
 	char *agentx_path;    /* or NULL */

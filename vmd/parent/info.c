@@ -3,7 +3,8 @@
  * for numbers of devices see devstats.c.
  *
  * Everybody may list all VMs, but paths, settings and causes of a VM are
- * shown only to those who may operate it.
+ * shown only to those who may operate it; with `status own' in the
+ * configuration it is not there for the others at all.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -117,7 +118,7 @@ send_all(struct peer *peer, struct msg_hdr hdr, const struct cred *c,
 
 	for (up = 1; up >= 0; up--)
 		TAILQ_FOREACH(v, &p->vms, entry)
-			if (vm_is_up(v) == up &&
+			if (vm_is_up(v) == up && vm_may_see(v, c) &&
 			    send_info(peer, hdr, v, c, since) == -1)
 				return -1;
 	return 0;
@@ -137,7 +138,7 @@ info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
 		return;
 	if (name == NULL)
 		rc = send_all(control, *hdr, c, since);
-	else if ((v = vm_find(p, name)) == NULL)
+	else if ((v = vm_find(p, name)) == NULL || !vm_may_see(v, c))
 		e = VMERR_NOTFOUND;
 	else
 		rc = send_info(control, *hdr, v, c, since);

@@ -234,16 +234,22 @@ enum {
 	READ_MISSING_OK = 0x01, /* no such file is an empty one */
 	READ_ADD = 0x02,	/* for conf_add() */
 };
-/* Read and check `path'; the first error goes to `why'.  Logs.  NULL. */
+/*
+ * Read and check `path'.  Logs.  NULL: the first error is in `why'; else the
+ * warnings are, a line each.
+ */
 struct conf *read_conf(struct parent *p, const char *path, unsigned int how,
     char *why, size_t len);
 /* The configuration of this daemon; as above. */
 struct conf *read_own_conf(struct parent *p, char *why, size_t len);
 /* Take over a checked configuration; `c' is the callee's. */
 int conf_apply(struct parent *p, struct conf *c);
-/* Take over what is new in it, as `load' does; `c' is the callee's. */
-void conf_add(struct parent *p, struct conf *c);
-/* Read the configuration again and apply it; logs.  0 or -1. */
+/*
+ * Take over what is new in it, as `load' does; `c' is the callee's.  What is
+ * ignored is added to the lines in `text'.
+ */
+void conf_add(struct parent *p, struct conf *c, char *text, size_t len);
+/* Read the configuration again and apply it; logs.  0 or -1; `why' as above. */
 int reload(struct parent *p, char *why, size_t len);
 
 /* Answer those who wait for a `reset' if it is complete. */

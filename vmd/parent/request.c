@@ -331,7 +331,7 @@ request_vm(struct peer *peer, struct msg *m, struct vmop_id *op)
 		return NULL;
 	if (vmop_id_get(&m->body, op) == -1 || wire_end(&m->body) == -1)
 		e = VMERR_BADMSG;
-	else if ((v = vm_find(p, op->name)) == NULL)
+	else if ((v = vm_find(p, op->name)) == NULL || !vm_may_see(v, c))
 		e = VMERR_NOTFOUND;
 	else if ((e = vm_may_operate(v, c)) == VMERR_OK)
 		return v;

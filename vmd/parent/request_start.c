@@ -178,7 +178,7 @@ start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
 	if ((why = not_yet(s->given)) != NULL)
 		e = VMERR_UNSUPPORTED;
 	else if ((e = check_paths(s, &why)) == VMERR_OK) {
-		if ((v = vm_find(p, s->name)) != NULL)
+		if ((v = vm_find(p, s->name)) != NULL && vm_may_see(v, c))
 			e = known(v, c, s, &why);
 		else
 			e = define(p, c, s, &v, &why);

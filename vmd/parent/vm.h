@@ -125,6 +125,8 @@ int vm_is_up(const struct vm *v);
 /* "" or " (FILE:LINE)" of its definition, in a static buffer. */
 const char *vm_where(const struct vm *v);
 enum vmerr vm_may_operate(const struct vm *v, const struct cred *c);
+/* 1 if this person may know that it exists. */
+int vm_may_see(const struct vm *v, const struct cred *c);
 
 /* --- start.c ----------------------------------------------------------- */
 
