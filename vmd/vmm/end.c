@@ -158,7 +158,8 @@ guest_expect_end(struct guest *g)
 
 /*
  * SIGKILL ends everything but a system call that the kernel cannot give up:
- * I/O on a disk, or a file system, that does not answer.
+ * I/O on a disk, or a file system, that does not answer.  Only very much
+ * memory takes that long, too.
  */
 void
 guest_unreaped(int fd, short ev, void *arg)

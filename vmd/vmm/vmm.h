@@ -20,7 +20,7 @@ struct event_base;
 #define VMM_PROBE_S    2
 #define VMM_ORDER_S    10 /* from an order to its answer */
 #define VMM_KILL_S     10 /* from STOP to SIGKILL */
-#define VMM_REAP_S     3  /* from SIGKILL to saying that it is not gone */
+#define VMM_REAP_S     5  /* from SIGKILL to saying that it is not gone */
 #define VMM_END_S      5  /* the same when vmm itself ends */
 #define VMM_CLOSE_S    5  /* from the end of the channel to SIGKILL */
 
