@@ -216,7 +216,7 @@ def vanished(vmd):
 
 @tap.test
 def hung(vmd):
-    """a killed guest whose disk does not answer is stopping; status says why"""
+    """a killed guest whose disk does not answer is stopping, and says why"""
     image = vmd.dir + "/slow.raw"
     with contextlib.closing(SlowFile(image, vmd.dir + "/slow")) as fs:
         g = Guest(vmd, "slow", 1)
