@@ -24,6 +24,11 @@
 #define QUEUE_DEFAULT (16U << 20)
 #define HANGUP_S      1	 /* how often one that is paused is looked at */
 #define RETRY_MS      20 /* when too many descriptors are under way */
+/*
+ * Reads of peer_drain(), of 4 KiB and more: many times what a socket holds,
+ * and done in milliseconds.
+ */
+#define DRAIN_READS 1024
 
 struct peer {
 	struct peer_conf conf;
@@ -273,11 +278,11 @@ dispatch(struct peer *p)
 static int
 read_once(struct peer *p)
 {
-	size_t before = p->ib.rend;
+	size_t before = p->ib.rend - p->ib.rstart;
 	int n, more;
 
 	n = imsgbuf_read(&p->ib);
-	more = n == 1 && p->ib.rend != before;
+	more = n == 1 && p->ib.rend - p->ib.rstart != before;
 	p->busy++;
 	if (n == 1)
 		dispatch(p);
@@ -309,9 +314,13 @@ peer_read(int fd, short ev, void *arg)
 void
 peer_drain(struct peer *p)
 {
+	unsigned int n = 0;
+
 	if (p == NULL || p->busy)
 		return;
-	while (!p->ended && !p->paused && !p->gone && read_once(p))
+	/* One that lives may send faster than we read. */
+	while (n++ < DRAIN_READS && !p->ended && !p->paused && !p->gone &&
+	    read_once(p))
 		;
 	if (p->gone)
 		release(p);
@@ -555,6 +564,20 @@ log_allowed(struct peer *p)
 	return 1;
 }
 
+/*
+ * LOG_EMERG reaches every terminal and LOG_CRIT is our own fatal(): what
+ * comes from a guest or its files is neither, whatever it says.
+ */
+int
+peer_log_prio(const struct peer *p, uint32_t prio)
+{
+	const uint32_t trusted = ROLE_PARENT | ROLE_CONTROL | ROLE_PRIV |
+	    ROLE_VMM;
+	uint32_t most = p->conf.role & trusted ? LOG_CRIT : LOG_ERR;
+
+	return (int)(prio < most ? most : prio);
+}
+
 int
 peer_log(struct peer *p, struct msg *m)
 {
@@ -563,7 +586,7 @@ peer_log(struct peer *p, struct msg *m)
 	if (log_line_get(&m->body, &l) == -1)
 		return -1;
 	if (log_allowed(p))
-		log_from(p->name, (int)l.prio, l.text);
+		log_from(p->name, peer_log_prio(p, l.prio), l.text);
 	log_line_fini(&l);
 	return 0;
 }

@@ -101,7 +101,8 @@ int peer_fail(struct peer *p, const struct msg *m, uint32_t type, enum vmerr e,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /*
  * Read and dispatch what has arrived, without blocking: what a process that
- * has ended still had to say.
+ * has ended still had to say.  All that a socket holds, but not for ever if
+ * the other end goes on sending; the loop reads what is left.
  */
 void peer_drain(struct peer *p);
 /* 1 if the channel has ended, also when closed() is still to be called. */
@@ -113,6 +114,11 @@ int peer_has_ended(const struct peer *p);
  */
 #define PEER_LOG_RATE 20
 int peer_log(struct peer *p, struct msg *m);
+/*
+ * How urgent a line of the other end may be at most: LOG_ERR, or LOG_CRIT of
+ * a process that has no guest, if it says `prio'.
+ */
+int peer_log_prio(const struct peer *p, uint32_t prio);
 /* Send what is queued now, blocking at most `ms'.  0, or -1 with errno. */
 int peer_flush(struct peer *p, int ms);
 /* Stop and resume reading; an end is noticed within a second meanwhile. */

@@ -79,7 +79,10 @@ static void
 log_up(void *arg, int prio, const char *line)
 {
 	send_line(IMSG_CTL_LOG, prio, line);
-	/* A last word must not wait for a loop that never turns again. */
+	/*
+	 * A last word must not wait for a loop that never turns again.  Only
+	 * fatal() is that urgent: see peer_log_prio().
+	 */
 	if (up != NULL && prio <= LOG_CRIT)
 		peer_flush(up, FLUSH_MS);
 }

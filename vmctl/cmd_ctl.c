@@ -50,12 +50,29 @@ ask_silently(struct vmctl *ctl, uint32_t type, const struct vmop_id *op,
 	return rc;
 }
 
+/* What was done all the same, a line each. */
+static void
+warn_lines(const struct vmctl *ctl, const char *name, char *text)
+{
+	char *line, *s;
+
+	while ((line = strsep(&text, "\n")) != NULL) {
+		if (line[0] == '\0')
+			continue;
+		s = safe(line);
+		complain(ctl, name, "warning: %s", s);
+		free(s);
+	}
+}
+
 int
 cmd_load(struct vmctl *ctl, int argc, char **argv)
 {
 	struct vmop_id op = { 0 };
+	struct vmop_result r;
 	char path[PATH_MAX];
 	const char *file;
+	int rc;
 
 	if (next_opt(ctl, argc, argv) != -1 ||
 	    (file = one_operand(argc, argv)) == NULL)
@@ -65,7 +82,11 @@ cmd_load(struct vmctl *ctl, int argc, char **argv)
 		return ST_FAILED;
 	}
 	op.name = path;
-	return ask_silently(ctl, IMSG_VMDOP_LOAD, &op, file);
+	if ((rc = ask(ctl, IMSG_VMDOP_LOAD, &op, file, &r)) != ST_DONE)
+		return rc;
+	warn_lines(ctl, file, r.text);
+	vmop_result_fini(&r);
+	return ST_DONE;
 }
 
 int
@@ -138,6 +159,8 @@ cmd_reload(struct vmctl *ctl, int argc, char **argv)
 		return ST_USAGE;
 	if ((rc = ask(ctl, IMSG_VMDOP_RELOAD, &op, NULL, &r)) != ST_DONE)
 		return rc;
+	if (!(op.flags & VMOP_DRYRUN))
+		warn_lines(ctl, NULL, r.text);
 	rest = op.flags & VMOP_DRYRUN ? r.text : NULL;
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (line[0] != '\0')

@@ -132,7 +132,7 @@ check_conf(const struct options *o)
 {
 	const struct conf_opts co = {
 		.macros = o->macros,
-		.flags = CONF_DRYRUN |
+		.flags = CONF_DRYRUN | CONF_FILES |
 		    (o->args.ignore_missing_conf ? CONF_MISSING_OK : 0),
 		.report = complain,
 	};

@@ -408,6 +408,8 @@ def reload(vmd):
     vmd.log.expect("reload")
     vmd.vmctl("reload")
     assert "added" not in vmd.info()
+    # Files of VMs are not looked for: their file system may not answer.
+    assert "kernel path not found" not in vmd.log.text
 
 
 @tap.test
@@ -436,7 +438,9 @@ vm "mine" { disable memory 64M boot "%(g)stick.elf" }
             f.write("limit user nobody { vms 9 }\n"
                     "limit user root { vms 1 }\n"
                     "staggered start parallel 1 delay 0\n")
-        other.vmctl("load", more)
+        out = other.vmctl("load", more)
+        assert out == ("vmctl: load %s: warning: global settings are not "
+                       "taken over\n" % more), out
         other.log.expect("global settings are not taken over")
         out = other.vmctl("start", "a", status=1)
         assert "vms: 1 allowed" in out, out
@@ -444,6 +448,31 @@ vm "mine" { disable memory 64M boot "%(g)stick.elf" }
                           "new", status=1)
         assert "limit of user root (%s:2)" % more in out, out
         other.vmctl("stop", "-f", "-w", "-a")
+
+
+@tap.test
+def status_own(vmd):
+    """status own: others' VMs do not exist for a user, in any command"""
+    conf = """vm "his" { disable memory 64M boot "%(g)stick.elf" owner nobody }
+vm "mine" { disable memory 64M boot "%(g)stick.elf" }
+""" % {"g": GUEST}
+    with Daemon(conf) as other:
+        os.chmod(other.sock, 0o666)
+        assert "mine" in as_nobody(other, "status")[1]
+        assert as_nobody(other, "stop", "mine")[0] == 5
+        other.write_conf("status own\n" + conf)
+        other.vmctl("reload")
+        os.chmod(other.sock, 0o666)
+        rc, out = as_nobody(other, "status")
+        assert rc == 0 and "his" in out and "mine" not in out, out
+        assert "mine" not in as_nobody(other, "status", "-j")[1]
+        nosuch = as_nobody(other, "status", "nosuch")
+        assert nosuch[0] == 3, nosuch
+        for cmd in ("status", "show", "start", "stop", "wait", "console"):
+            want = as_nobody(other, cmd, "nosuch")
+            rc, out = as_nobody(other, cmd, "mine")
+            assert (rc, out) == (3, want[1].replace("nosuch", "mine")), out
+        assert "mine" in other.vmctl("status")
 
 
 @tap.test

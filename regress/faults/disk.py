@@ -215,6 +215,32 @@ def vanished(vmd):
 
 
 @tap.test
+def hung(vmd):
+    """a killed guest whose disk does not answer is stopping, and says why"""
+    image = vmd.dir + "/slow.raw"
+    with contextlib.closing(SlowFile(image, vmd.dir + "/slow")) as fs:
+        g = Guest(vmd, "slow", 1)
+        g.progress()
+        fs.set(delay=600)
+        for _ in range(10000):
+            if fs.delays():
+                break
+            g.progress()
+        os.kill(g.vm, signal.SIGKILL)
+        vmd.log.expect("slow: killed, waiting for the disk")
+        info = vmd.info("slow")
+        assert info["state"] == "stopping", info
+        assert info["error"] == "killed, waiting for the disk", info
+        out = vmd.vmctl("start", "slow", status=1)
+        assert "killed, waiting for the disk" in out, out
+        fs.vanish()
+        vmd.vmctl("wait", "slow", status=None)
+        info = vmd.info("slow")
+        assert info["state"] == "stopped" and info["error"] is None, info
+        g.console.close()
+
+
+@tap.test
 def full(vmd):
     """a full file system: errors until there is room again"""
     top = vmd.dir + "/small"

@@ -20,7 +20,7 @@ report(void *arg, int warning, const char *file, uint32_t line,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct conf_opts o = { .report = report };
+	const struct conf_opts o = { .report = report, .flags = CONF_FILES };
 	struct conf *c;
 	char path[64];
 	int fd;

@@ -24,7 +24,8 @@ class SlowFile:
 
     def __init__(self, real, where):
         self.where, self.path = where, where + "/disk"
-        self.state = mmap.mmap(-1, 4096)    # delay in seconds, errno
+        # Delay in seconds, errno, 1: one has begun to take that long.
+        self.state = mmap.mmap(-1, 4096)
         self.set()
         os.mkdir(where)
         dev = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
@@ -43,7 +44,11 @@ class SlowFile:
     def set(self, delay=0.0, error=0):
         """From now on each READ and WRITE takes `delay' seconds, and fails
         if `error' is not 0."""
-        self.state[:12] = struct.pack("<di", delay, error)
+        self.state[:13] = struct.pack("<di?", delay, error, False)
+
+    def delays(self):
+        """Is there one that waits for the delay that was set, or was?"""
+        return bool(self.state[12])
 
     def vanish(self):
         """The server is gone: whoever asks for something gets an error."""
@@ -68,6 +73,7 @@ class SlowFile:
 
     def read_write(self, op, body, fd):
         delay, error = struct.unpack("<di", self.state[:12])
+        self.state[12] = delay > 0
         time.sleep(delay)
         if error:
             raise OSError(error, "as the test wants it")

@@ -104,6 +104,50 @@ unknown_connection(void **state)
 	assert_int_equal(control.res.err, VMERR_PERM);
 }
 
+/* Control lets so many through that no more can be honest. */
+static void
+waits(void **state)
+{
+	unsigned int i;
+
+	start_vm("web1");
+	for (i = 0; i < PARENT_MAXWAITS; i++) {
+		send_id(IMSG_VMDOP_WAIT_VM_REQUEST, 100 + i, "web1", 0, 0);
+		if (i % 100 == 99)
+			settle_all();
+	}
+	clear(&control);
+	send_id(IMSG_VMDOP_WAIT_VM_REQUEST, 2, "web1", 0, 0);
+	until(&control.got, 1);
+	assert_int_equal(control.type, IMSG_VMDOP_TERMINATE_VM_RESPONSE);
+	assert_int_equal(control.hdr.reqid, 2);
+	assert_int_equal(control.res.err, VMERR_LIMIT);
+	assert_string_equal(control.res.text,
+	    "10000 requests wait already, no more can");
+	clear(&control);
+	send_id(IMSG_VMDOP_GET_INFO_VM_REQUEST, 3, "web1", VMOP_DEVICES, 0);
+	until(&control.got, 1);
+	assert_int_equal(control.type, IMSG_VMDOP_GET_INFO_VM_END_DATA);
+	assert_int_equal(control.res.err, VMERR_LIMIT);
+	/* What is refused has not been done. */
+	clear(&control);
+	send_id(IMSG_VMDOP_TERMINATE_VM_REQUEST, 4, "web1", VMOP_WAIT, 0);
+	until(&control.got, 1);
+	assert_int_equal(control.res.err, VMERR_LIMIT);
+	clear(&control);
+	send_id(IMSG_CTL_RESET, 5, "", 0, 1);
+	until(&control.got, 1);
+	assert_int_equal(control.type, IMSG_CTL_FAIL);
+	assert_int_equal(control.res.err, VMERR_LIMIT);
+	assert_int_equal(vm_find(&parent, "web1")->state, VMS_RUNNING);
+	/* Answered, they are no more. */
+	clear(&control);
+	say_ended("web1", vm_find(&parent, "web1")->generation,
+	    VMEXIT_POWEROFF);
+	until(&control.got, PARENT_MAXWAITS);
+	assert_int_equal(parent.nwaits, 0);
+}
+
 static void
 vmm_dies(void **state)
 {
@@ -239,6 +283,7 @@ main(void)
 		T(missing_descriptor),
 		T(bad_request),
 		T(unknown_connection),
+		T(waits),
 		T(vmm_dies),
 		T(control_dies),
 		T(old_generation),

@@ -116,6 +116,62 @@ waits_are_dropped(void **state)
 	assert_null(TAILQ_NEXT(r, entry));
 }
 
+static enum vmerr
+ask_for(const char *name)
+{
+	char copy[64];
+	const struct vmop_id op = { .name = name == NULL ? NULL : copy };
+	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
+
+	snprintf(copy, sizeof(copy), "%s", name == NULL ? "" : name);
+	assert_int_equal(vmop_id_put(b, &op), 0);
+	clear(&control);
+	send_body(&control, IMSG_VMDOP_GET_INFO_VM_REQUEST, 9, b, NULL, 0);
+	until_got(&control, IMSG_VMDOP_GET_INFO_VM_END_DATA);
+	return (enum vmerr)control.res.err;
+}
+
+/* With `status own' others' VMs do not exist. */
+static void
+own_only(void **state)
+{
+	struct conf *c = conf_of("a", "b", NULL);
+	struct cred *who = TAILQ_FIRST(&parent.conns)->cred;
+	uid_t root = who->uid;
+	char id[16];
+
+	TAILQ_FIRST(&c->vms)->spec->uid = 1001;
+	conf_apply(&parent, c);
+	snprintf(id, sizeof(id), "%u", vm_find(&parent, "b")->spec->id);
+	who->uid = 1001;
+	assert_int_equal(ask_for(NULL), VMERR_OK);
+	assert_int_equal(control.got, 3);
+	assert_int_equal(ask_for("b"), VMERR_OK);
+	send_id(IMSG_VMDOP_WAIT_VM_REQUEST, 2, "b", 0, 0);
+	until_got(&control, IMSG_VMDOP_TERMINATE_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_PERM);
+
+	parent.conf->status_own = 1;
+	assert_int_equal(ask_for(NULL), VMERR_OK);
+	assert_int_equal(control.got, 2);
+	assert_string_equal(control.info.spec->name, "a");
+	assert_int_equal(ask_for("a"), VMERR_OK);
+	assert_int_equal(control.got, 2);
+	assert_int_equal(ask_for("b"), VMERR_NOTFOUND);
+	assert_int_equal(control.got, 1);
+	assert_int_equal(ask_for(id), VMERR_NOTFOUND);
+	send_id(IMSG_VMDOP_WAIT_VM_REQUEST, 3, "b", 0, 0);
+	until_got(&control, IMSG_VMDOP_TERMINATE_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_NOTFOUND);
+	send_start(4, "b");
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_PERM);
+	assert_string_equal(control.res.text, "not permitted to define a VM");
+	who->uid = root;
+	assert_int_equal(ask_for(NULL), VMERR_OK);
+	assert_int_equal(control.got, 3);
+}
+
 static void
 count_line(void *arg, int prio, const char *line)
 {
@@ -227,6 +283,7 @@ main(void)
 		T(boot_device_net),
 		T(limits),
 		T(waits_are_dropped),
+		T(own_only),
 		T(log_rate),
 		T(long_texts),
 		T(late_refusal),

@@ -42,6 +42,43 @@ ended_before_it_was_up(void **state)
 	assert_int_equal(vm_find(&parent, "web1")->state, VMS_STOPPED);
 }
 
+/* Killed, and its disk does not answer: said, until it has ended. */
+static void
+late_end(void **state)
+{
+	char text[] = "killed, waiting for the disk";
+	struct vmop_result r = { .text = text };
+	const struct vm *v;
+
+	start_vm("web1");
+	v = vm_find(&parent, "web1");
+	r.id = v->spec->id;
+	r.generation = v->generation - 1;
+	send_result(IMSG_VMDOP_VM_LATE, 0, &r);
+	settle_all();
+	assert_int_equal(v->state, VMS_RUNNING);
+	r.generation = v->generation;
+	send_result(IMSG_VMDOP_VM_LATE, 0, &r);
+	until_state(v, VMS_STOPPING);
+	clear(&control);
+	send_id(IMSG_VMDOP_GET_INFO_VM_REQUEST, 3, "web1", 0, 0);
+	until_got(&control, IMSG_VMDOP_GET_INFO_VM_END_DATA);
+	assert_int_equal(control.info.state, VMS_STOPPING);
+	assert_string_equal(control.info.error, text);
+	send_id(IMSG_VMDOP_TERMINATE_VM_REQUEST, 4, "web1", 0, 0);
+	until_got(&control, IMSG_VMDOP_TERMINATE_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_STOPPING);
+	assert_string_equal(control.res.text, text);
+	send_start(5, "web1");
+	until_got(&control, IMSG_VMDOP_START_VM_RESPONSE);
+	assert_int_equal(control.res.err, VMERR_BUSY);
+	assert_string_equal(control.res.text, text);
+	say_ended("web1", v->generation, VMEXIT_FAILED);
+	until_state(v, VMS_STOPPED);
+	assert_null(v->error);
+	start_vm("web1");
+}
+
 /* Root's own VM lives as long as it runs. */
 static void
 ad_hoc(void **state)
@@ -302,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(failed_launch),
 		T(ended_before_it_was_up),
+		T(late_end),
 		T(ad_hoc),
 		T(staggered),
 		T(staggered_without_delay),

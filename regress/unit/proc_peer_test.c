@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -43,6 +44,7 @@ static struct {
 	const char *why;
 	unsigned int drained;
 	unsigned int lines;
+	int prio;
 	char line[2048];
 } got;
 
@@ -96,10 +98,13 @@ on_drained(struct peer *p)
 	got.drained++;
 }
 
+static int on_more(struct peer *p, struct msg *m);
+
 static const struct msg_handler msgs[] = {
 	{ IMSG_CTL_LOG, ROLE_VM, peer_log },
 	{ IMSG_VMDOP_START_VM_REQUEST, ROLE_VM | ROLE_DEVICE, on_msg },
 	{ IMSG_VMDOP_VM_EXIT, ROLE_VM, on_msg },
+	{ IMSG_VMDOP_VM_ENDING, ROLE_VM, on_more },
 	{ IMSG_VMDOP_PAUSE_VM, ROLE_VM, on_refuse },
 	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_VM, on_nothing },
 	{ IMSG_CTL_SHUTDOWN, ROLE_VM, on_free },
@@ -522,24 +527,54 @@ descriptors_under_way(void **state)
 	assert_int_equal(status, 0);
 }
 
+static int refill;
+
+/* For each message that is read there is a new one. */
+static int
+on_more(struct peer *p, struct msg *m)
+{
+	ibuf_skip(&m->body, ibuf_size(&m->body));
+	assert_true(++got.msgs < 100000);
+	if (refill)
+		say(IMSG_VMDOP_VM_ENDING, 0, 0);
+	return peer_flush(out, 0);
+}
+
+/* What the living say does not hold up who looks for a last word. */
+static void
+drain_the_living(void **state)
+{
+	unsigned int n;
+
+	refill = 1;
+	say(IMSG_VMDOP_VM_ENDING, 0, 0);
+	assert_int_equal(peer_flush(out, 0), 0);
+	peer_drain(in);
+	assert_int_equal(got.closed, 0);
+	refill = 0;
+	n = got.msgs;
+	/* Nothing of it is lost. */
+	until(got.msgs == n + 1);
+}
+
 static void
 sink(void *arg, int prio, const char *line)
 {
 	got.lines++;
+	got.prio = prio;
 	snprintf(got.line, sizeof(got.line), "%s", line);
 }
 
 static void
-say_line(const char *text)
+say_line(uint32_t prio, const char *text)
 {
 	const struct msg_hdr h = { 0 };
 	char copy[1025];
-	const struct log_line l = { 1000 + 3, copy };
+	const struct log_line l = { prio, copy };
 	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	assert_int_equal(wire_put_u32(b, 3), 0);
-	assert_int_equal(wire_put_str(b, l.text), 0);
+	assert_int_equal(log_line_put(b, &l), 0);
 	assert_int_equal(peer_send(out, IMSG_CTL_LOG, h, b, NULL, 0), 0);
 }
 
@@ -551,13 +586,13 @@ log_flood(void **state)
 	int i;
 
 	log_set_sink(sink, NULL);
-	say_line("a\nb\033[2Jc");
+	say_line(LOG_ERR, "a\nb\033[2Jc");
 	until(got.lines == 1);
 	assert_ptr_equal(strstr(got.line, "vm/test: a"), got.line);
 	assert_null(strchr(got.line, '\n'));
 	assert_null(strchr(got.line, '\033'));
 	for (i = 0; i < 1000; i++)
-		say_line("noise");
+		say_line(LOG_ERR, "noise");
 	say(IMSG_VMDOP_VM_EXIT, 0, 0);
 	until(got.msgs == 1);
 	assert_true(got.lines >= PEER_LOG_RATE);
@@ -565,6 +600,36 @@ log_flood(void **state)
 	assert_true(got.lines <=
 	    (PEER_LOG_RATE + 1) * (unsigned int)(time(NULL) - start + 2));
 	assert_int_equal(got.closed, 0);
+}
+
+/* Nothing that a guest says reaches every terminal, or waits for us. */
+static void
+log_priority(void **state)
+{
+	struct peer_conf pc = {
+		.role = ROLE_VMM,
+		.name = "vmm",
+		.closed = on_closed,
+	};
+	struct peer *vmm;
+	int pair[2];
+
+	log_set_sink(sink, NULL);
+	say_line(LOG_EMERG, "the end is near");
+	until(got.lines == 1);
+	assert_int_equal(got.prio, LOG_ERR);
+	say_line(LOG_CRIT, "fatal");
+	until(got.lines == 2);
+	assert_int_equal(got.prio, LOG_ERR);
+	say_line(LOG_INFO, "well");
+	until(got.lines == 3);
+	assert_int_equal(got.prio, LOG_INFO);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	close(pair[1]);
+	assert_non_null(vmm = peer_new(base, pair[0], &pc));
+	assert_int_equal(peer_log_prio(vmm, LOG_EMERG), LOG_CRIT);
+	assert_int_equal(peer_log_prio(vmm, LOG_ERR), LOG_ERR);
+	peer_free(vmm);
 }
 
 int
@@ -593,7 +658,9 @@ main(void)
 		T(drained),
 		T(flood),
 		T(descriptors_under_way),
+		T(drain_the_living),
 		T(log_flood),
+		T(log_priority),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -444,7 +444,8 @@ admin(struct request *r)
 {
 	static char changes[] = "add a\nchange b when it starts again\n",
 		    wrong[] = "/etc/vm.conf:3: syntax error\n"
-			      "/etc/vm.conf:9: no such disk";
+			      "/etc/vm.conf:9: no such disk",
+		    odd[] = "/dev/null:1: agentx\nsettings\n";
 	struct vmop_result res = { 0 };
 	struct vmop_id op;
 
@@ -452,6 +453,8 @@ admin(struct request *r)
 		_exit(96);
 	if (r->type == IMSG_VMDOP_RELOAD && op.flags & VMOP_DRYRUN)
 		res.text = changes;
+	else if (r->type == IMSG_VMDOP_LOAD)
+		res.text = odd;
 	else if (r->type == IMSG_VMDOP_RELOAD) {
 		res.err = VMERR_CONFIG;
 		res.text = wrong;
@@ -485,6 +488,12 @@ administration(void **state)
 	assert_int_equal(vmctl(admin, "reset vms"), 0);
 	assert_int_equal(vmctl(admin, "reset"), 1);
 	assert_int_equal(vmctl(admin, "load /nonexistent"), 1);
+	/* Done, but for something. */
+	assert_int_equal(vmctl(admin, "load /dev/null"), 0);
+	assert_string_equal(out, "");
+	assert_string_equal(err,
+	    "vmctl: load /dev/null: warning: /dev/null:1: agentx\n"
+	    "vmctl: load /dev/null: warning: settings\n");
 }
 
 int

@@ -76,6 +76,38 @@ ends_late(void **state)
 	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
 }
 
+/* What cannot end, not even when it is killed, is told, once. */
+static void
+stays(void **state)
+{
+	role.reap_s = 0;
+	up("ok", "deaf", "deaf");
+	logged("I am vioblk", 2);
+	reaps = 0;
+	guest_kill(TAILQ_FIRST(&role.guests), "a test", VMERR_GUEST);
+	expect(IMSG_VMDOP_VM_LATE, 0, VMERR_OK, VMEXIT_NONE,
+	    "killed, waiting for the disk");
+	turn();
+	assert_false(TAILQ_EMPTY(&role.guests));
+	reaps = -1;
+	expect(ENDED, 0, VMERR_OK, VMEXIT_FAILED, "killed by vmm");
+	/* Now only its devices. */
+	up("ok", "deaf", "deaf");
+	logged("I am vioblk", 2);
+	reaps = 1;
+	kill(TAILQ_FIRST(&role.guests)->pid, SIGKILL);
+	expect(IMSG_VMDOP_VM_LATE, 0, VMERR_OK, VMEXIT_NONE,
+	    "killed, waiting for the disk");
+	reaps = -1;
+	expect(ENDED, 0, VMERR_OK, VMEXIT_SIGNAL, "killed by signal 9");
+	/* A device whose guest goes on is not meant. */
+	role.reap_s = DEADLINE;
+	up("ok", "", "");
+	kill_device(0);
+	logged("vioblk0: started again", 1);
+	stop();
+}
+
 /* The third of two devices' four channels cannot be made. */
 static void
 launch_fails(void **state)
@@ -190,6 +222,23 @@ flood(void **state)
 	assert_true(count("vm/ok/vioblk0: line") <= 3 * PEER_LOG_RATE);
 }
 
+/* A guest's process cannot keep vmm by talking while its device ends. */
+static void
+flood_of_the_living(void **state)
+{
+	up("floods", "", "");
+	logged("I am vioblk", 2);
+	alarm(DEADLINE);
+	order(IMSG_CTL_BREAK, 1, 1, 12, 0, NULL);
+	logged("vioblk0: the vm process gave it up, killed", 1);
+	logged("vioblk0: started again", 1);
+	order(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 90, VMOP_FORCE, NULL);
+	expect(STOPPED, 90, VMERR_OK, VMEXIT_NONE, NULL);
+	expect(IMSG_CTL_BREAK_RESPONSE, 12, VMERR_GONE, VMEXIT_NONE, NULL);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
+	alarm(0);
+}
+
 /* --- in numbers ------------------------------------------------------------- */
 
 #define ASK IMSG_VMDOP_DEVICES_REQUEST
@@ -280,10 +329,12 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		D(replacement_fails),
 		D(ends_late),
+		D(stays),
 		D(launch_fails),
 		D(bad_devices),
 		D(reports),
 		D(flood),
+		D(flood_of_the_living),
 		D(listed),
 		D(listed_wrong),
 		D(listed_late),

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <syslog.h>
 
 #include "regress/unit/vmmrole_test.h"
 
@@ -28,7 +29,7 @@ static void
 flood(struct imsgbuf *ib)
 {
 	char text[] = "a\nb";
-	struct log_line l = { .prio = 4, .text = text };
+	struct log_line l = { .prio = LOG_EMERG, .text = text };
 	struct ibuf *b;
 	int i;
 
@@ -290,6 +291,7 @@ count_line(void *arg, int prio, const char *line)
 	if (strncmp(line, "vm/flood: ", 10) != 0)
 		return;
 	assert_null(strchr(line, '\n'));
+	assert_int_equal(prio, LOG_ERR);
 	nlines += strstr(line, "a\\nb") != NULL;
 }
 

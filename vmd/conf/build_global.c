@@ -269,6 +269,22 @@ firmware(struct parser *p, const char *path)
 }
 
 int
+status_shows(struct parser *p, const char *what)
+{
+	int own = strcmp(what, "own") == 0;
+
+	if (!own && strcmp(what, "all") != 0) {
+		conf_error(p, "status shows all or own, not %.200s", what);
+		return -1;
+	}
+	if (once_global(p, G_STATUS, "status") == -1)
+		return -1;
+	p->conf->status_given = 1;
+	p->conf->status_own = own;
+	return 0;
+}
+
+int
 agentx_context(struct parser *p, const char *s)
 {
 	if (strlen(s) > 32) {

@@ -245,8 +245,10 @@ check_disk(const struct vm_spec *s, const struct disk_spec *d,
 	char text[256];
 
 	if (strcmp(d->path, "/dev/null") != 0)
-		return file_error(s, d->path,
-		    "failed to parse disks:", bad_image(s, d->path), o);
+		return o->flags & CONF_FILES ?
+		    file_error(s, d->path,
+			"failed to parse disks:", bad_image(s, d->path), o) :
+		    0;
 	if (s->flags & VMF_DISABLED && !(o->flags & CONF_DRYRUN))
 		return 0;
 	snprintf(text, sizeof(text), "vm \"%s\": disk /dev/null is no image",
@@ -268,24 +270,37 @@ check_firmware(const struct conf *c, const struct conf_opts *o)
 	return 1;
 }
 
+/* What a VM boots from beside its disks. */
+static int
+check_boot(const struct vm_spec *s, const struct conf_opts *o)
+{
+	int errors = check_file(s, s->boot, "kernel path not found:", o);
+
+	errors += check_file(s, s->initrd, "initrd", o);
+	if (s->cdrom != NULL)
+		errors += file_error(s, s->cdrom, "cdrom",
+		    bad_image(s, s->cdrom), o);
+	return errors;
+}
+
 int
 conf_check(const struct conf *c, const struct conf_opts *o)
 {
 	const struct conf_vm *v;
 	const struct vm_spec *s;
 	uint32_t i;
-	int errors = check_firmware(c, o);
+	int errors = 0, files = (o->flags & CONF_FILES) != 0;
 
+	if (files)
+		errors += check_firmware(c, o);
 	TAILQ_FOREACH(v, &c->vms, entry) {
 		s = v->spec;
-		errors += check_file(s, s->boot, "kernel path not found:", o);
-		errors += check_file(s, s->initrd, "initrd", o);
-		if (s->cdrom != NULL)
-			errors += file_error(s, s->cdrom, "cdrom",
-			    bad_image(s, s->cdrom), o);
+		if (files)
+			errors += check_boot(s, o);
 		for (i = 0; i < s->ndisks; i++) {
 			errors += check_disk(s, &s->disks[i], o);
-			errors += check_twice(s, i, o);
+			if (files)
+				errors += check_twice(s, i, o);
 		}
 	}
 	conf_note_nets(c, o);

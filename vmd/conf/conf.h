@@ -80,6 +80,8 @@ struct conf {
 	int local_inet6;
 	uint8_t local_prefix6[16];
 	int local_prefix6_given;
+	int status_given; /* `status' was ... */
+	int status_own;	  /* ... to show users what they may operate only */
 	int agentx;
 	char *agentx_context; /* or NULL */
 	char *agentx_path;    /* or NULL */
@@ -100,6 +102,7 @@ typedef void (*conf_report)(void *arg, int warning, const char *file,
 enum {
 	CONF_DRYRUN = 0x01,	/* vmd -n: say what is unused or odd */
 	CONF_MISSING_OK = 0x02, /* no such file is an empty one */
+	CONF_FILES = 0x04,	/* conf_check() looks for files of VMs */
 };
 
 struct conf_opts {
@@ -121,10 +124,10 @@ struct conf *conf_load(const char *path, const struct conf_opts *o);
 void conf_free(struct conf *c);
 
 /*
- * What could never start: files of VMs that are not there, owners ... , and
- * notes of what of the host will change.  `vmd -n' and reload call it after
- * conf_load(); reports as above; returns the number of errors.  Opens
- * nothing, stat(2)s only.
+ * What could never start, and notes of what of the host will change; reports
+ * as above; returns the number of errors.  Touches no file unless CONF_FILES
+ * is set: then it calls stat(2) for what VMs name, on file systems that may
+ * not answer.  So `vmd -n' sets it, the daemon never.
  */
 int conf_check(const struct conf *c, const struct conf_opts *o);
 

@@ -69,6 +69,7 @@ enum conf_global {
 	G_DNS,
 	G_DOMAIN,
 	G_NTP,
+	G_STATUS,
 	G_MAX
 };
 
@@ -171,11 +172,14 @@ int ntp_begin(struct parser *p);
 int ntp_server(struct parser *p, const char *s);
 int domain(struct parser *p, const char *name);
 int firmware(struct parser *p, const char *path);
+int status_shows(struct parser *p, const char *what);
 int agentx_context(struct parser *p, const char *s);
 int agentx_path(struct parser *p, const char *s);
 int staggered(struct parser *p, int64_t parallel, int64_t delay);
 /* For the others in build*.c: is this the first `w' of its block? */
 int once(struct parser *p, enum conf_word w);
+/* ... the first `what' of all files? */
+int once_global(struct parser *p, enum conf_global g, const char *what);
 /* A new block, or a part of one, begins: forget these. */
 void forget(struct parser *p, const enum conf_word *w, size_t n);
 /* Copy `s' to `*to', in place of what it had. */

@@ -54,11 +54,12 @@ static const struct {
 	{ "sev", SEV },			{ "seves", SEVES },
 	{ "size", SIZE },		{ "socket", SOCKET },
 	{ "staggered", STAGGERED },	{ "start", START },
-	{ "stop", STOP },		{ "switch", SWITCH },
-	{ "tcp", TCP },			{ "timeout", TIMEOUT },
-	{ "to", TO },			{ "udp", UDP },
-	{ "up", UP },			{ "user", USER },
-	{ "vm", VM },			{ "vms", VMS },
+	{ "status", STATUS },		{ "stop", STOP },
+	{ "switch", SWITCH },		{ "tcp", TCP },
+	{ "timeout", TIMEOUT },		{ "to", TO },
+	{ "udp", UDP },			{ "up", UP },
+	{ "user", USER },		{ "vm", VM },
+	{ "vms", VMS },
 };
 /* clang-format on */
 

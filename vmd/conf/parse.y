@@ -45,7 +45,7 @@ static char *join(struct parser *p, char *a, char *b);
 %token	INTERFACES LLADDR LOCAL LOCKED MEMORY NET OWNER PARALLEL PATH PREFIX
 %token	RDOMAIN SEV SEVES SIZE SOCKET STAGGERED START SWITCH UP VM
 %token	CMDLINE CONSOLE CPUS FIRMWARE INITRD LIMIT LOG OVERCOMMIT READONLY
-%token	RESTART SERIAL STOP TIMEOUT USER VMS
+%token	RESTART SERIAL STATUS STOP TIMEOUT USER VMS
 %token	DNS DOMAIN FORWARD ISOLATED MTU NAT NTP TCP TO UDP
 %token	<number> NUMBER
 %token	<string> STRING
@@ -83,6 +83,7 @@ newword		: CMDLINE	{ $$ = strdup("cmdline"); }
 		| READONLY	{ $$ = strdup("readonly"); }
 		| RESTART	{ $$ = strdup("restart"); }
 		| SERIAL	{ $$ = strdup("serial"); }
+		| STATUS	{ $$ = strdup("status"); }
 		| STOP		{ $$ = strdup("stop"); }
 		| TIMEOUT	{ $$ = strdup("timeout"); }
 		| USER		{ $$ = strdup("user"); }
@@ -165,6 +166,12 @@ global		: LOCAL INET6	{ p->conf->local_inet6 = 1; }
 		}
 		| FIRMWARE string {
 			int rc = firmware(p, $2);
+
+			free($2);
+			OK(rc);
+		}
+		| STATUS word	{
+			int rc = status_shows(p, $2);
 
 			free($2);
 			OK(rc);

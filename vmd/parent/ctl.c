@@ -63,7 +63,7 @@ preview(struct parent *p, struct conf *c, char *text, size_t len)
 
 /*
  * A request of a client about the configuration: `fn' sees to it, and may
- * say more in `text'.
+ * say more in `text': why not, or what is odd or was ignored.
  */
 static int
 conf_request(struct peer *peer, struct msg *m,
@@ -95,6 +95,7 @@ do_reload(struct parent *p, const struct vmop_id *op, char *text, size_t len)
 	}
 	if ((c = read_own_conf(p, text, len)) == NULL)
 		return VMERR_CONFIG;
+	text[0] = '\0'; /* changes only: `vmd -n' has the warnings */
 	preview(p, c, text, len);
 	conf_free(c);
 	return VMERR_OK;
@@ -111,7 +112,7 @@ do_load(struct parent *p, const struct vmop_id *op, char *text, size_t len)
 	}
 	if ((c = read_conf(p, op->name, READ_ADD, text, len)) == NULL)
 		return VMERR_CONFIG;
-	conf_add(p, c);
+	conf_add(p, c, text, len);
 	return VMERR_OK;
 }
 
@@ -193,12 +194,15 @@ parent_reset(struct peer *peer, struct msg *m)
 		ctl_answer(p, m, VMERR_BADMSG, none);
 		return 0;
 	}
+	/* Answered when the last one is gone: then a load finds none. */
+	if (request_wait(p, &m->hdr, IMSG_CTL_OK, NULL) == NULL) {
+		answer_cannot_wait(p, &m->hdr, IMSG_CTL_FAIL);
+		vmop_id_fini(&op);
+		return 0;
+	}
 	log_info("reset requested");
 	if (op.arg & RESET_SWITCHES && p->conf != NULL)
 		reset_switches(p);
-	/* Answered when the last one is gone: then a load finds none. */
-	if (request_new(p, &m->hdr, IMSG_CTL_OK, NULL) == NULL)
-		ctl_answer(p, m, VMERR_FAILED, none);
 	if (op.arg & RESET_VMS)
 		reset_vms(p);
 	reset_check(p);

@@ -8,6 +8,7 @@
  */
 #include <sys/stat.h>
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static void
 listing_free(struct listing *l)
 {
 	TAILQ_REMOVE(&l->parent->listings, l, entry);
+	l->parent->nwaits--;
 	if (l->late != NULL)
 		event_free(l->late);
 	free(l->name);
@@ -128,16 +130,22 @@ listing_begin(struct parent *p, const struct msg_hdr *hdr, const char *name)
 	struct listing *l;
 	struct vm *v;
 
+	if (p->nwaits >= PARENT_MAXWAITS) {
+		errno = EDQUOT;
+		return -1;
+	}
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return -1;
 	l->parent = p;
 	l->hdr = *hdr;
 	l->since = now_ms();
 	TAILQ_INSERT_TAIL(&p->listings, l, entry);
+	p->nwaits++;
 	l->late = event_new(p->base, -1, 0, late, l);
 	if ((name != NULL && (l->name = strdup(name)) == NULL) ||
 	    l->late == NULL || event_add(l->late, &tv) == -1) {
 		listing_free(l);
+		errno = ENOMEM;
 		return -1;
 	}
 	TAILQ_FOREACH(v, &p->vms, entry)

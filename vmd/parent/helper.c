@@ -123,7 +123,7 @@ helper_log(struct peer *p, struct msg *m)
 	if (log_line_get(&m->body, &l) == -1)
 		return -1;
 	if (m->type == IMSG_CTL_LOG)
-		log_from(peer_name(p), (int)(l.prio & 7), l.text);
+		log_from(peer_name(p), peer_log_prio(p, l.prio), l.text);
 	log_line_fini(&l);
 	return 0;
 }

@@ -3,7 +3,8 @@
  * for numbers of devices see devstats.c.
  *
  * Everybody may list all VMs, but paths, settings and causes of a VM are
- * shown only to those who may operate it.
+ * shown only to those who may operate it; with `status own' in the
+ * configuration it is not there for the others at all.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -117,7 +118,7 @@ send_all(struct peer *peer, struct msg_hdr hdr, const struct cred *c,
 
 	for (up = 1; up >= 0; up--)
 		TAILQ_FOREACH(v, &p->vms, entry)
-			if (vm_is_up(v) == up &&
+			if (vm_is_up(v) == up && vm_may_see(v, c) &&
 			    send_info(peer, hdr, v, c, since) == -1)
 				return -1;
 	return 0;
@@ -137,7 +138,7 @@ info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
 		return;
 	if (name == NULL)
 		rc = send_all(control, *hdr, c, since);
-	else if ((v = vm_find(p, name)) == NULL)
+	else if ((v = vm_find(p, name)) == NULL || !vm_may_see(v, c))
 		e = VMERR_NOTFOUND;
 	else
 		rc = send_info(control, *hdr, v, c, since);
@@ -165,7 +166,7 @@ parent_get_info_vm_request(struct peer *peer, struct msg *m)
 	if (!(op.flags & VMOP_DEVICES))
 		info_answer(p, &m->hdr, name, 0);
 	else if (listing_begin(p, &m->hdr, name) == -1)
-		answer_fail(p, &m->hdr, END_DATA, VMERR_FAILED, "no memory");
+		answer_cannot_wait(p, &m->hdr, END_DATA);
 	vmop_id_fini(&op);
 	return 0;
 }
@@ -200,9 +201,8 @@ parent_host_request(struct peer *peer, struct msg *m)
 		request_refuse(p, m, VMERR_BADMSG);
 	else if (p->host.caps != NULL)
 		send_host(p, &m->hdr);
-	else if (request_new(p, &m->hdr, IMSG_CTL_HOST_RESPONSE, NULL) == NULL)
-		answer_fail(p, &m->hdr, IMSG_CTL_FAIL, VMERR_FAILED,
-		    "no memory");
+	else if (request_wait(p, &m->hdr, IMSG_CTL_HOST_RESPONSE, NULL) == NULL)
+		answer_cannot_wait(p, &m->hdr, IMSG_CTL_FAIL);
 	return 0;
 }
 

@@ -65,6 +65,7 @@ static const struct msg_handler parent_msgs[] = {
 	{ IMSG_VMDOP_DEVICES_RESPONSE, ROLE_VMM,
 	  parent_devices_response },
 	{ IMSG_VMDOP_VM_PAUSED,	ROLE_VMM,	parent_vm_paused },
+	{ IMSG_VMDOP_VM_LATE,	ROLE_VMM,	parent_vm_late },
 
 	{ IMSG_PRIV_RESULT,	ROLE_PRIV,	parent_priv_result },
 };

@@ -60,6 +60,7 @@ struct request {
 	uint32_t vm;	    /* id, 0: none */
 	uint64_t generation;
 	int at_vmm; /* vmm has it and will answer */
+	int waits;  /* for an event, that may never come */
 };
 TAILQ_HEAD(requests, request);
 TAILQ_HEAD(listings, listing); /* devstats.c */
@@ -96,6 +97,7 @@ struct parent {
 	struct conns conns;
 	size_t nconns;
 	struct requests requests;
+	size_t nwaits; /* of these, and listings: no end is in sight */
 	struct listings listings;
 	struct procs procs;
 	size_t nprocs;
@@ -157,6 +159,16 @@ struct parent *parent_of(struct peer *p);
 /* Remember that `hdr' (NULL: nobody) wants an answer.  NULL: no memory. */
 struct request *request_new(struct parent *p, const struct msg_hdr *hdr,
     uint32_t answer, const struct vm *v);
+/*
+ * The same for what is answered by an event, when that comes.  Also NULL,
+ * with EDQUOT, when as many wait as may: more than control lets through.
+ */
+#define PARENT_MAXWAITS 10000
+struct request *request_wait(struct parent *p, const struct msg_hdr *hdr,
+    uint32_t answer, const struct vm *v);
+/* ... and say so, by errno, in an answer of this type. */
+void
+answer_cannot_wait(struct parent *p, const struct msg_hdr *hdr, uint32_t type);
 struct request *request_find(struct parent *p, uint64_t id);
 void request_free(struct parent *p, struct request *r);
 /* Answer and free it. */
@@ -222,16 +234,22 @@ enum {
 	READ_MISSING_OK = 0x01, /* no such file is an empty one */
 	READ_ADD = 0x02,	/* for conf_add() */
 };
-/* Read and check `path'; the first error goes to `why'.  Logs.  NULL. */
+/*
+ * Read and check `path'.  Logs.  NULL: the first error is in `why'; else the
+ * warnings are, a line each.
+ */
 struct conf *read_conf(struct parent *p, const char *path, unsigned int how,
     char *why, size_t len);
 /* The configuration of this daemon; as above. */
 struct conf *read_own_conf(struct parent *p, char *why, size_t len);
 /* Take over a checked configuration; `c' is the callee's. */
 int conf_apply(struct parent *p, struct conf *c);
-/* Take over what is new in it, as `load' does; `c' is the callee's. */
-void conf_add(struct parent *p, struct conf *c);
-/* Read the configuration again and apply it; logs.  0 or -1. */
+/*
+ * Take over what is new in it, as `load' does; `c' is the callee's.  What is
+ * ignored is added to the lines in `text'.
+ */
+void conf_add(struct parent *p, struct conf *c, char *text, size_t len);
+/* Read the configuration again and apply it; logs.  0 or -1; `why' as above. */
 int reload(struct parent *p, char *why, size_t len);
 
 /* Answer those who wait for a `reset' if it is complete. */
@@ -251,7 +269,8 @@ void info_answer(struct parent *p, const struct msg_hdr *hdr, const char *name,
 
 /*
  * Ask for the numbers of devices and call info_answer(): at most a second
- * later, also when a guest's process does not answer.  0, or -1 with errno.
+ * later, also when a guest's process does not answer.  0, or -1 with errno,
+ * as request_wait().
  */
 int
 listing_begin(struct parent *p, const struct msg_hdr *hdr, const char *name);
@@ -285,7 +304,7 @@ typedef int msg_fn(struct peer *p, struct msg *m);
 msg_fn parent_conn_open, parent_conn_close;		    /* request.c */
 msg_fn parent_start_vm_request, parent_start_vm_response;   /* start.c */
 msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
-msg_fn parent_terminate_vm_event;			    /* stop.c */
+msg_fn parent_terminate_vm_event, parent_vm_late;	    /* stop.c */
 msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
 msg_fn parent_get_info_vm_request;		  /* info.c */
 msg_fn parent_devices_response;			  /* devstats.c */

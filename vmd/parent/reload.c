@@ -4,6 +4,7 @@
  * by it; what it says about them holds when they start again.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,27 @@
 /* Where complaints about a configuration go: the log, and to who asked. */
 struct complaints {
 	struct parent *parent;
-	char *text; /* the first error */
+	char *text; /* the first error; while there is none, all warnings */
 	size_t len;
+	int failed; /* it is an error */
 };
+
+/* One more line in `text', if it fits. */
+__attribute__((format(printf, 3, 4))) static void
+add_line(char *text, size_t len, const char *fmt, ...)
+{
+	size_t used = strlen(text);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text + used, len - used, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n + 1 >= len - used)
+		text[used] = '\0';
+	else
+		memcpy(text + used + n, "\n", 2);
+}
 
 static void
 complain(void *arg, int warning, const char *file, uint32_t line,
@@ -30,11 +49,17 @@ complain(void *arg, int warning, const char *file, uint32_t line,
 	if (line != 0)
 		snprintf(where, sizeof(where), ":%u", line);
 	log_warnx("%s%s: %s%s", file, where, warning ? "warning: " : "", text);
-	if (!warning && c->len > 0 && c->text[0] == '\0')
-		snprintf(c->text, c->len, "%s%s: %s", file, where, text);
+	if (c->len == 0 || c->failed)
+		return;
+	if (warning) {
+		add_line(c->text, c->len, "%s%s: %s", file, where, text);
+		return;
+	}
+	snprintf(c->text, c->len, "%s%s: %s", file, where, text);
+	c->failed = 1;
 }
 
-/* For the log only. */
+/* Nothing of it keeps the configuration from being used. */
 static void
 mention(void *arg, int warning, const char *file, uint32_t line,
     const char *text)
@@ -42,7 +67,7 @@ mention(void *arg, int warning, const char *file, uint32_t line,
 	if (warning == CONF_NOTE)
 		log_info("%s:%u: %s", file, line, text);
 	else
-		log_warnx("%s:%u: warning: %s", file, line, text);
+		complain(arg, 1, file, line, text);
 }
 
 static int
@@ -105,13 +130,13 @@ read_conf(struct parent *p, const char *path, unsigned int how, char *why,
 
 	why[0] = '\0';
 	if ((c = conf_load(path, &o)) == NULL) {
-		if (why[0] == '\0')
+		if (!co.failed)
 			snprintf(why, len, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
 	/*
-	 * A file that is not there keeps its VM from starting, not the
-	 * others: said here, and by that start.
+	 * Files of VMs are not looked for here: a file system that does not
+	 * answer must not stop us.  Who starts a VM hears of them.
 	 */
 	o.report = mention;
 	conf_check(c, &o);
@@ -273,13 +298,13 @@ has_settings(const struct conf *c)
 {
 	return c->socket_given || c->parallel != 0 || c->local_given ||
 	    c->local_inet6 || c->local_nat || c->ndns4 > 0 || c->ndns6 > 0 ||
-	    c->nntp4 > 0 || c->domain != NULL || c->firmware != NULL ||
-	    c->agentx;
+	    c->status_given || c->nntp4 > 0 || c->domain != NULL ||
+	    c->firmware != NULL || c->agentx;
 }
 
 /* As a reload, but only what is new; the settings in use stay. */
 void
-conf_add(struct parent *p, struct conf *c)
+conf_add(struct parent *p, struct conf *c, char *text, size_t len)
 {
 	struct complaints co = { .parent = p };
 	struct conf_switch *sw, *snext;
@@ -287,8 +312,10 @@ conf_add(struct parent *p, struct conf *c)
 	struct conf_vm *cv;
 	struct vm *v;
 
-	if (has_settings(c))
+	if (has_settings(c)) {
 		log_warnx("load: global settings are not taken over");
+		add_line(text, len, "global settings are not taken over");
+	}
 	TAILQ_FOREACH_SAFE(l, &c->limits, entry, lnext)
 		if (!known_limit(p, l)) {
 			TAILQ_REMOVE(&c->limits, l, entry);

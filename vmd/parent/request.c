@@ -113,6 +113,33 @@ request_new(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
 }
 
 struct request *
+request_wait(struct parent *p, const struct msg_hdr *hdr, uint32_t type,
+    const struct vm *v)
+{
+	struct request *r;
+
+	if (p->nwaits >= PARENT_MAXWAITS) {
+		errno = EDQUOT;
+		return NULL;
+	}
+	if ((r = request_new(p, hdr, type, v)) == NULL)
+		return NULL;
+	r->waits = 1;
+	p->nwaits++;
+	return r;
+}
+
+void
+answer_cannot_wait(struct parent *p, const struct msg_hdr *hdr, uint32_t type)
+{
+	if (errno == EDQUOT)
+		answer_fail(p, hdr, type, VMERR_LIMIT,
+		    "%d requests wait already, no more can", PARENT_MAXWAITS);
+	else
+		answer_fail(p, hdr, type, VMERR_FAILED, "no memory");
+}
+
+struct request *
 request_find(struct parent *p, uint64_t id)
 {
 	struct request *r;
@@ -127,6 +154,8 @@ void
 request_free(struct parent *p, struct request *r)
 {
 	TAILQ_REMOVE(&p->requests, r, entry);
+	if (r->waits)
+		p->nwaits--;
 	free(r);
 }
 
@@ -302,7 +331,7 @@ request_vm(struct peer *peer, struct msg *m, struct vmop_id *op)
 		return NULL;
 	if (vmop_id_get(&m->body, op) == -1 || wire_end(&m->body) == -1)
 		e = VMERR_BADMSG;
-	else if ((v = vm_find(p, op->name)) == NULL)
+	else if ((v = vm_find(p, op->name)) == NULL || !vm_may_see(v, c))
 		e = VMERR_NOTFOUND;
 	else if ((e = vm_may_operate(v, c)) == VMERR_OK)
 		return v;

@@ -107,7 +107,8 @@ known(const struct vm *v, const struct cred *c, const struct vm_spec *s,
 	*why = vmerr_text(VMERR_PERM);
 	if (vm_may_operate(v, c) != VMERR_OK)
 		return VMERR_PERM;
-	*why = "is still being stopped";
+	*why = v->late && v->error != NULL ? v->error :
+					     "is still being stopped";
 	if (v->state == VMS_STOPPING)
 		return VMERR_BUSY;
 	*why = vmerr_text(VMERR_RUNNING);
@@ -177,7 +178,7 @@ start_request(struct parent *p, const struct msg_hdr *hdr, const struct cred *c,
 	if ((why = not_yet(s->given)) != NULL)
 		e = VMERR_UNSUPPORTED;
 	else if ((e = check_paths(s, &why)) == VMERR_OK) {
-		if ((v = vm_find(p, s->name)) != NULL)
+		if ((v = vm_find(p, s->name)) != NULL && vm_may_see(v, c))
 			e = known(v, c, s, &why);
 		else
 			e = define(p, c, s, &v, &why);

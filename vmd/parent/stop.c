@@ -221,6 +221,17 @@ log_end(const struct vm *v)
 		log_info("%s: %s", v->spec->name, text);
 }
 
+/* It is gone at last; what kept it from starting stays. */
+static void
+not_late(struct vm *v, enum vmexit exit)
+{
+	if (v->late && exit != VMEXIT_LAUNCH) {
+		free(v->error);
+		v->error = NULL;
+	}
+	v->late = 0;
+}
+
 void
 vm_ended(struct vm *v, enum vmexit exit, const char *text)
 {
@@ -240,6 +251,7 @@ vm_ended(struct vm *v, enum vmexit exit, const char *text)
 	v->exit = exit;
 	if (exit != VMEXIT_LAUNCH)
 		log_end(v);
+	not_late(v, exit);
 	/* Ended before it was up. */
 	if ((r = request_find(v->parent, v->start_req)) != NULL)
 		request_fail(v->parent, r, VMERR_GUEST,
@@ -288,11 +300,41 @@ out:
 	return rc;
 }
 
+/* vmm has killed it, and it is still there. */
+int
+parent_vm_late(struct peer *peer, struct msg *m)
+{
+	struct parent *p = parent_of(peer);
+	struct vmop_result res;
+	struct vm *v;
+
+	if (vmop_result_get(&m->body, &res) == -1)
+		return -1;
+	if (wire_end(&m->body) == -1) {
+		vmop_result_fini(&res);
+		return -1;
+	}
+	if ((v = vm_by_id(p, res.id)) != NULL && v->launched &&
+	    v->generation == res.generation) {
+		if (v->state != VMS_STOPPING)
+			vm_event(v, EV_STOP);
+		v->late = 1;
+		free(v->error);
+		v->error = res.text;
+		res.text = NULL;
+		log_warnx("%s: %s", v->spec->name,
+		    v->error != NULL ? v->error : "killed, and not gone");
+	}
+	vmop_result_fini(&res);
+	return 0;
+}
+
 int
 parent_terminate_vm_request(struct peer *peer, struct msg *m)
 {
 	struct parent *p = parent_of(peer);
 	struct request *wait = NULL;
+	const char *why;
 	struct vmop_id op;
 	struct vm *v;
 	enum vmerr e;
@@ -300,15 +342,20 @@ parent_terminate_vm_request(struct peer *peer, struct msg *m)
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if (op.flags & VMOP_WAIT &&
-	    (wait = request_new(p, &m->hdr, EVENT, v)) == NULL)
-		e = VMERR_FAILED;
-	else
-		e = vm_stop(v, (op.flags & VMOP_FORCE) != 0,
-		    wait != NULL ? NULL : &m->hdr);
+	    (wait = request_wait(p, &m->hdr, EVENT, v)) == NULL) {
+		answer_cannot_wait(p, &m->hdr, RESPONSE);
+		vmop_id_fini(&op);
+		return 0;
+	}
+	e = vm_stop(v, (op.flags & VMOP_FORCE) != 0,
+	    wait != NULL ? NULL : &m->hdr);
+	why = e == VMERR_STOPPING && v->late && v->error != NULL ?
+	    v->error :
+	    vmerr_text(e);
 	if (e != VMERR_OK && wait != NULL)
-		request_fail(p, wait, e, vmerr_text(e));
+		request_fail(p, wait, e, why);
 	else if (e != VMERR_OK)
-		answer_fail(p, &m->hdr, RESPONSE, e, "%s", vmerr_text(e));
+		answer_fail(p, &m->hdr, RESPONSE, e, "%s", why);
 	vmop_id_fini(&op);
 	return 0;
 }
@@ -316,19 +363,17 @@ parent_terminate_vm_request(struct peer *peer, struct msg *m)
 int
 parent_wait_vm_request(struct peer *peer, struct msg *m)
 {
+	struct parent *p = parent_of(peer);
 	struct vmop_id op;
 	struct vm *v;
-	enum vmerr e = VMERR_OK;
 
 	if ((v = request_vm(peer, m, &op)) == NULL)
 		return 0;
 	if (!vm_is_up(v))
-		e = VMERR_NOTRUNNING;
-	else if (request_new(v->parent, &m->hdr, EVENT, v) == NULL)
-		e = VMERR_FAILED;
-	if (e != VMERR_OK)
-		answer_fail(v->parent, &m->hdr, RESPONSE, e, "%s",
-		    vmerr_text(e));
+		answer_fail(p, &m->hdr, RESPONSE, VMERR_NOTRUNNING, "%s",
+		    vmerr_text(VMERR_NOTRUNNING));
+	else if (request_wait(p, &m->hdr, EVENT, v) == NULL)
+		answer_cannot_wait(p, &m->hdr, RESPONSE);
 	vmop_id_fini(&op);
 	return 0;
 }

@@ -39,6 +39,7 @@ struct vm {
 	uint64_t generation; /* of the current launch, 0: none */
 	int launched;	     /* vmm was told of this generation */
 	int lost;	     /* vmm went first: who knows what still runs */
+	int late;	     /* killed, and not gone: `error' says why */
 	int asked;	     /* to stop, by a person or the daemon */
 	int doomed;	     /* by `reset': forgotten when it ends */
 	int32_t pid;
@@ -65,7 +66,7 @@ struct vm {
 	int64_t started_ms; /* monotonic */
 	enum vmexit exit;   /* of the last run */
 	char *exit_text;
-	char *error; /* of the last failed start */
+	char *error; /* of the last failed start, or what is wrong now */
 
 	uint64_t counting;	/* the request for its devices' numbers, or 0 */
 	struct dev_list counts; /* as they came last ... */
@@ -124,6 +125,8 @@ int vm_is_up(const struct vm *v);
 /* "" or " (FILE:LINE)" of its definition, in a static buffer. */
 const char *vm_where(const struct vm *v);
 enum vmerr vm_may_operate(const struct vm *v, const struct cred *c);
+/* 1 if this person may know that it exists. */
+int vm_may_see(const struct vm *v, const struct cred *c);
 
 /* --- start.c ----------------------------------------------------------- */
 

@@ -215,3 +215,12 @@ vm_may_operate(const struct vm *v, const struct cred *c)
 
 	return perm_may_operate(c, &pv);
 }
+
+int
+vm_may_see(const struct vm *v, const struct cred *c)
+{
+	const struct conf *conf = v->parent->conf;
+
+	return conf == NULL || !conf->status_own ||
+	    vm_may_operate(v, c) == VMERR_OK;
+}

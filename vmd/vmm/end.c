@@ -34,6 +34,8 @@ guest_free(struct guest *g)
 		event_free(g->ended);
 	if (g->deadline != NULL)
 		event_free(g->deadline);
+	if (g->unreaped != NULL)
+		event_free(g->unreaped);
 	peer_free(g->peer);
 	fd_close(&g->pidfd);
 	if (g->ids != 0)
@@ -143,13 +145,54 @@ report_end(struct guest *g, int status)
 }
 
 void
+guest_expect_end(struct guest *g)
+{
+	const struct timeval tv = { .tv_sec = g->m->reap_s };
+
+	if (g->unreaped == NULL || g->late ||
+	    event_pending(g->unreaped, EV_TIMEOUT, NULL))
+		return;
+	if (event_add(g->unreaped, &tv) == -1)
+		log_warnx("vm/%s: no timer for its end", g->name);
+}
+
+/*
+ * SIGKILL ends everything but a system call that the kernel cannot give up:
+ * I/O on a disk, or a file system, that does not answer.  Only very much
+ * memory takes that long, too.
+ */
+void
+guest_unreaped(int fd, short ev, void *arg)
+{
+	static char text[] = "killed, waiting for the disk";
+	const struct msg_hdr none = { 0 };
+	struct guest *g = arg;
+	const struct vmop_result r = {
+		.id = g->id,
+		.generation = g->generation,
+		.pid = g->pid,
+		.name = g->name,
+		.text = text,
+	};
+
+	g->late = 1;
+	log_warnx("vm/%s: %s", g->name, text);
+	if (!g->probe)
+		peer_result(g->m->up, IMSG_VMDOP_VM_LATE, none, &r);
+}
+
+void
 guest_settle(struct guest *g)
 {
 	struct vmm_role *m = g->m;
 
 	/* Where there is no pid namespace they may outlive it. */
-	if (!g->over || devices_kill(g) > 0)
+	if (!g->over)
 		return;
+	if (devices_kill(g) > 0) {
+		guest_expect_end(g);
+		return;
+	}
 	answer_all(g);
 	if (g->own != 0)
 		guest_report(g, 0);

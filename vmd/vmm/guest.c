@@ -57,6 +57,7 @@ guest_kill(struct guest *g, const char *why, enum vmerr e)
 	if (!g->over)
 		pidfd_watch(g->ended, g->m->base, g->pidfd);
 	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
+	guest_expect_end(g);
 }
 
 static void

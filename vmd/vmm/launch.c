@@ -125,7 +125,8 @@ watch(struct guest *g, int *channel)
 	g->ended = event_new(g->m->base, -1, EV_READ | EV_PERSIST, guest_ended,
 	    g);
 	g->deadline = event_new(g->m->base, -1, 0, guest_late, g);
-	if (g->ended == NULL || g->deadline == NULL) {
+	g->unreaped = event_new(g->m->base, -1, 0, guest_unreaped, g);
+	if (g->ended == NULL || g->deadline == NULL || g->unreaped == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}

@@ -247,6 +247,7 @@ vmm_role_init(struct vmm_role *m, struct event_base *base)
 	m->order_s = VMM_ORDER_S;
 	m->kill_s = VMM_KILL_S;
 	m->close_s = VMM_CLOSE_S;
+	m->reap_s = VMM_REAP_S;
 	TAILQ_INIT(&m->guests);
 }
 

@@ -20,6 +20,7 @@ struct event_base;
 #define VMM_PROBE_S    2
 #define VMM_ORDER_S    10 /* from an order to its answer */
 #define VMM_KILL_S     10 /* from STOP to SIGKILL */
+#define VMM_REAP_S     5  /* from SIGKILL to saying that it is not gone */
 #define VMM_END_S      5  /* the same when vmm itself ends */
 #define VMM_CLOSE_S    5  /* from the end of the channel to SIGKILL */
 
@@ -75,12 +76,14 @@ struct guest {
 	struct peer *peer;
 	struct event *ended;	    /* pidfd */
 	struct event *deadline;	    /* launch, later SIGKILL */
+	struct event *unreaped;	    /* then: it should be gone */
 	struct msg_hdr start;	    /* the request to start it */
 	uint32_t own;		    /* its own report; 0: none yet */
 	int up;			    /* answered that it runs */
 	struct vmop_result refusal; /* its answer, if it does not */
 	struct vmop_result words;   /* its last ones; exit 0: none */
 	int stopping;		    /* told to end */
+	int late;		    /* killed, and not gone: it was told */
 	int leaving;		    /* its devices are, it says */
 	int closed;		    /* its channel ended */
 	const char *broken;	    /* what was wrong with a message */
@@ -106,6 +109,7 @@ struct vmm_role {
 	unsigned int order_s;
 	unsigned int kill_s;
 	unsigned int close_s;
+	unsigned int reap_s;
 	int ending; /* CTL_SHUTDOWN */
 	TAILQ_HEAD(, guest) guests;
 };
@@ -162,6 +166,10 @@ void guest_hold(struct guest *g, const char *why);
 void guest_ended(int fd, short ev, void *arg);
 /* A process of it has ended: report its end if that was the last. */
 void guest_settle(struct guest *g);
+/* It was killed: tell the parent, once, if it is still there in a while. */
+void guest_expect_end(struct guest *g);
+/* Callback of the timer for that. */
+void guest_unreaped(int fd, short ev, void *arg);
 /* When it was reaped, or could not be launched. */
 void guest_free(struct guest *g);
 
