@@ -233,10 +233,7 @@ put_config(struct out *o, const struct net_conf *n, const struct request *r)
 
 	put_u32(o, OPT_MASK, 0xfffffffe);
 	put_u32(o, OPT_ROUTER, n->host4);
-	if (n->ndns4 > 0)
-		put_u32s(o, OPT_DNS, n->dns4, n->ndns4);
-	else
-		put_u32(o, OPT_DNS, n->host4);
+	put_u32s(o, OPT_DNS, n->dns4, n->ndns4);
 	if (wants(r, OPT_HOST) || (n->flags & NETF_BOOT) != 0)
 		put(o, OPT_HOST, n->host, strnlen(n->host, NET_NAME_MAX));
 	if (wants(r, OPT_BROADCAST)) /* RFC 3021, 3.3: no other on a /31 */

@@ -388,6 +388,131 @@ resolvers(void **state)
 	assert_int_equal(r.n4 + r.n6 + r.own, 0);
 }
 
+/* The host's resolvers are those, or those behind its own; NULL: as they are. */
+static void
+resolvers_are(const char *conf, const char *behind)
+{
+	static char path[2][64];
+	const char *text[2] = { conf, behind };
+	FILE *f;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (text[i] == NULL) {
+			unlink(path[i]);
+			continue;
+		}
+		snprintf(path[i], sizeof(path[i]), "/tmp/parent_resolv.%d%c",
+		    (int)getpid(), 'a' + i);
+		assert_non_null(f = fopen(path[i], "w"));
+		fputs(text[i], f);
+		assert_int_equal(fclose(f), 0);
+	}
+	resolv_conf = conf == NULL ? "/etc/resolv.conf" : path[0];
+	resolv_behind = conf == NULL ? "/run/systemd/resolve/resolv.conf" :
+				       path[1];
+}
+
+/* The host is looked at when it has those. */
+static void
+give_resolvers(const char *conf, const char *behind)
+{
+	resolvers_are(conf, behind);
+	parent.net->checked = 0;
+	configure();
+	resolvers_are(NULL, NULL);
+}
+
+#define TOLD_HOST "guests are told to ask this host at another address"
+#define TOLD_NONE "guests in user mode are told none"
+
+static void
+noted(const char *why, const char *what)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s: %s", why, what);
+	assert_non_null(net_notes(&parent));
+	if (strstr(net_notes(&parent), text) == NULL)
+		fail_msg("no \"%s\" in \"%s\"", text, net_notes(&parent));
+}
+
+/* A guest that has nobody to ask for names: somebody is told why. */
+static void
+no_dns(void **state)
+{
+	struct nic_spec *n = give_nic("web1", NICF_LOCAL | NICF_NAT);
+	struct conf *c = parent.conf;
+
+	give_resolvers("nameserver 10.0.0.1", "");
+	assert_string_equal(net_notes(&parent), "");
+	give_resolvers("nameserver 127.0.0.53", "nameserver 10.0.0.1");
+	assert_string_equal(net_notes(&parent), "");
+	give_resolvers("", "");
+	noted("no resolver in /etc/resolv.conf", TOLD_HOST);
+	give_resolvers("nameserver ::1", "");
+	noted("only loopback resolvers in /etc/resolv.conf", TOLD_HOST);
+	give_resolvers("nameserver 2001:db8::53", "");
+	noted("only IPv6 resolvers in /etc/resolv.conf and no `local inet6'",
+	    TOLD_HOST);
+	c->local_inet6 = 1;
+	give_resolvers("nameserver 2001:db8::53", "");
+	assert_string_equal(net_notes(&parent), "");
+	c->local_inet6 = 0;
+	/* In a routing domain it asks this host anyway, as without nat. */
+	n->flags |= NICF_RDOMAIN;
+	n->rdomain = 5;
+	give_resolvers("", "");
+	assert_string_equal(net_notes(&parent), "");
+	n->flags = NICF_UP | NICF_USER;
+	n->rdomain = 0;
+	give_resolvers("nameserver 127.0.0.1", "");
+	noted("only loopback resolvers in /etc/resolv.conf", TOLD_NONE);
+	assert_null(strstr(net_notes(&parent), TOLD_HOST));
+	give_resolvers("nameserver 2001:db8::53", "");
+	assert_string_equal(net_notes(&parent), "");
+	/* `dns' is all there is. */
+	c->ndns6 = 1;
+	c->dns6[0][0] = 0xfd;
+	give_resolvers("", "");
+	assert_string_equal(net_notes(&parent), "");
+	n->flags = NICF_UP | NICF_LOCAL;
+	give_resolvers("", "");
+	noted("only IPv6 addresses after `dns' and no `local inet6'",
+	    "guests on local interfaces are told to ask this host");
+	c->ndns4 = 1;
+	c->dns4[0] = 0x0a000001;
+	give_resolvers("", "");
+	assert_string_equal(net_notes(&parent), "");
+}
+
+/* nat is no way to this host's resolvers where its routes do not count. */
+static void
+dns_of_rdomain(void **state)
+{
+	struct nic_spec *n;
+	struct net_conf *c;
+
+	give_nic("web1", NICF_LOCAL | NICF_NAT);
+	n = give_nic("web1", NICF_LOCAL | NICF_NAT | NICF_RDOMAIN);
+	n->rdomain = 5;
+	resolvers_are("nameserver 10.0.0.9", "");
+	run("web1");
+	resolvers_are(NULL, NULL);
+	assert_int_equal(vmm.spec->nics[0].net.dns4[0], 0x0a000009);
+	c = &vmm.spec->nics[1].net;
+	assert_int_equal(c->ndns4, 1);
+	assert_int_equal(c->dns4[0], c->host4);
+	ends("web1", VMEXIT_POWEROFF);
+	parent.conf->ndns4 = 1;
+	parent.conf->dns4[0] = 0x0a000001;
+	run("web1");
+	c = &vmm.spec->nics[1].net;
+	assert_int_equal(c->ndns4, 1);
+	assert_int_equal(c->dns4[0], 0x0a000001);
+	ends("web1", VMEXIT_POWEROFF);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -407,6 +532,8 @@ main(void)
 		T(shutdown_waits),
 		T(notes),
 		T(resolvers),
+		T(no_dns),
+		T(dns_of_rdomain),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -76,6 +76,47 @@ without_nat(void **state)
 	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
 }
 
+/*
+ * Who only has ports of the host answers those who come there, and is nobody
+ * who goes out with the address of a guest, unless that is what they all do.
+ */
+static void
+only_forward(void **state)
+{
+	/* What was connected to the last one is still known to the host. */
+	struct priv_nic n = rig_local(rig_real ? 3 : 4, PRIVF_INET6);
+	struct priv_nic m = rig_local(5, 0);
+
+	n.nforwards = 1;
+	n.forwards[0] = (struct net_forward){ 17, 2000, 1000 };
+	rig_begin();
+	world_make("");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	world_send_udp4(n.guest4);
+	world_send_udp6(n.guest6);
+	assert_int_equal(world_left(), 0);
+	world_enter_udp4(n.host4);
+	world_send_udp4(n.guest4);
+	assert_int_equal(world_left(), 1);
+	/* That says nothing of others. */
+	world_send_udp6(n.guest6);
+	world_send_udp4(m.guest4);
+	assert_int_equal(world_left(), 1);
+	rig_close_taps();
+	rig_shutdown();
+	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	world_send_udp6(n.guest6);
+	assert_int_equal(world_left(), 1);
+	sh("ip neigh add 203.0.113.9 lladdr 02:00:00:00:00:05 dev world;"
+	   "nft add rule netdev count out ip daddr 203.0.113.9 counter");
+	world_send_udp4_to(n.guest4, WORLD + 4);
+	assert_int_equal(world_left(), 2);
+	end();
+	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
+}
+
 /* Is somebody looked for at that tap? */
 static int
 asked(int fd)
@@ -104,6 +145,17 @@ forwarded(void **state)
 	rig.nfds = 0;
 	assert_int_equal(rig_nic(&m), VMERR_OK);
 	assert_false(asked(fd));
+	world_send_udp4_to(m.guest4, n.guest4);
+	assert_false(asked(fd));
+	world_send_udp4_to(m.guest4, m.host4);
+	assert_true(asked(fd));
+	/* Also for those that have a port themselves. */
+	rig_close_taps();
+	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, rig.r.ifname), VMERR_OK);
+	m.nforwards = 1;
+	m.forwards[0] = (struct net_forward){ 17, 2001, 53 };
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	sh("ip neigh flush dev tap0");
 	world_send_udp4_to(m.guest4, n.guest4);
 	assert_false(asked(fd));
 	world_send_udp4_to(m.guest4, m.host4);
@@ -148,6 +200,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(spoofed),
 		RIG_TEST(without_nat),
+		RIG_TEST(only_forward),
 		RIG_TEST(beside_nat),
 		RIG_TEST(forwarded),
 	};

@@ -672,14 +672,18 @@ checked(void **state)
 	uint32_t i;
 
 	rig_begin();
-	sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables");
+	sh("echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables;"
+	   "echo 0 >/proc/sys/net/bridge/bridge-nf-call-ip6tables");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
-	assert_int_equal(rig.r.nnotes, 1);
+	assert_int_equal(rig.r.nnotes, 2);
 	assert_true(noted("net.ipv4.ip_forward was 0 at the start"));
-	sh("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	assert_true(noted("net.ipv6.conf.all.forwarding was 0 at the start"));
+	sh("echo 1 >/proc/sys/net/ipv4/ip_forward;"
+	   "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	assert_int_equal(rig.r.nnotes, 0);
 	sh("echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables;"
+	   "echo 1 >/proc/sys/net/bridge/bridge-nf-call-ip6tables;"
 	   "nft 'add table ip filter; add chain ip filter FORWARD "
 	   "{ type filter hook forward priority 0; policy drop; };"
 	   "add chain ip filter INPUT "
@@ -687,15 +691,19 @@ checked(void **state)
 	   "add chain ip filter DOCKER-USER;"
 	   "add table inet firewalld; add chain inet firewalld x';"
 	   "ip link add world type bridge;"
-	   "ip addr add 100.127.3.4/24 dev world");
+	   "ip addr add 100.127.3.4/24 dev world;"
+	   "ip addr add fd12:3456:789a:bcde:1::1/80 dev world nodad");
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	for (i = 0; i < rig.r.nnotes; i++)
 		printf("# note: %s\n", rig.r.notes[i]);
-	assert_int_equal(rig.r.nnotes, 5);
+	assert_int_equal(rig.r.nnotes, 7);
 	assert_true(noted("chain FORWARD of table ip filter"));
 	assert_true(noted("firewalld is active"));
 	assert_true(noted("Docker is active"));
 	assert_true(noted("bridge-nf-call-iptables is 1"));
+	assert_true(noted("bridge-nf-call-ip6tables is 1"));
+	assert_true(noted("fd12:3456:789a:bcde::/64: the host has "
+			  "fd12:3456:789a:bcde:1::1/80 on world already"));
 	assert_true(noted("100.64.0.0/10: the host has 100.127.3.4/24 on "
 			  "world already"));
 	/* So many that they are cut off. */
@@ -705,7 +713,33 @@ checked(void **state)
 	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
 	assert_int_equal(rig.r.nnotes, PRIV_MAX_NOTES);
 	sh("nft flush ruleset; ip link del world;"
-	   "echo 0 >/proc/sys/net/ipv4/ip_forward");
+	   "echo 0 >/proc/sys/net/ipv4/ip_forward;"
+	   "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;"
+	   "echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables;"
+	   "echo 0 >/proc/sys/net/bridge/bridge-nf-call-ip6tables");
+	end_as_before();
+}
+
+/* Guests are there already, and somebody has turned off what they need. */
+static void
+checked_later(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT);
+	struct priv_nic m = rig_local(2, PRIVF_NAT | PRIVF_INET6);
+	int fd;
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	fd = dup(rig.fds[0]);
+	sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_true(noted("net.ipv4.ip_forward is 0"));
+	assert_true(noted("net.ipv6.conf.all.forwarding was 0"));
+	assert_int_equal(rig_nic(&m), VMERR_OK);
+	sh("echo 0 >/proc/sys/net/ipv6/conf/all/forwarding");
+	assert_int_equal(rig_ask(IMSG_PRIV_CHECK, NULL), VMERR_OK);
+	assert_true(noted("net.ipv6.conf.all.forwarding is 0"));
+	close(fd);
 	end_as_before();
 }
 
@@ -735,6 +769,7 @@ main(int argc, char *argv[])
 		RIG_TEST(swept),
 		RIG_TEST(hung_up),
 		RIG_TEST(checked),
+		RIG_TEST(checked_later),
 	};
 
 	if (rig_main(argc, argv) == -1)

@@ -17,6 +17,8 @@ int world_left(void);
 void world_send_udp4_to(uint32_t src, uint32_t dst);
 /* To WORLD. */
 void world_send_udp4(uint32_t src);
+/* From WORLD to this host, from port 2000 to 2000. */
+void world_enter_udp4(uint32_t dst);
 void world_send_udp6(const uint8_t src[16]);
 
 #endif

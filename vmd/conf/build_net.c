@@ -162,6 +162,11 @@ nic_end(struct parser *p)
 	if (n->nforwards > 0 && !(n->flags & NICF_LOCAL))
 		conf_error(p,
 		    "interface: forward is for local and user interfaces");
+	/* Where a connection comes in no domain is chosen yet. */
+	if (n->nforwards > 0 && n->rdomain != 0)
+		conf_error(p,
+		    "interface: forward leads to no interface in a routing "
+		    "domain");
 	if (n->flags & NICF_ISOLATED && n->sw == NULL)
 		conf_error(p, "interface: isolated is for those on a switch");
 }

@@ -115,6 +115,28 @@ check_vm(struct parser *p, const struct vm_spec *s)
 			    s->name, i, s->nics[i].mtu, NET_MIN_MTU6);
 }
 
+/* Resolvers that guests have no addresses to reach with. */
+static void
+check_dns(struct parser *p)
+{
+	const struct conf *c = p->conf;
+	const struct conf_vm *v;
+
+	if (c->ndns4 != 0 || c->ndns6 == 0 || c->local_inet6)
+		return;
+	TAILQ_FOREACH(v, &c->vms, entry) {
+		if (!is_local(v->spec))
+			continue;
+		conf_report_at(p, CONF_WARNING, p->global_file[G_DNS],
+		    p->global_line[G_DNS],
+		    "dns has IPv6 addresses only: without local inet6 guests "
+		    "on local interfaces are told to ask this host, as vm "
+		    "\"%s\" is",
+		    v->spec->name);
+		return;
+	}
+}
+
 void
 conf_check_nets(struct parser *p)
 {
@@ -122,6 +144,7 @@ conf_check_nets(struct parser *p)
 
 	TAILQ_FOREACH(v, &p->conf->vms, entry)
 		check_vm(p, v->spec);
+	check_dns(p);
 }
 
 /* --- notes ---------------------------------------------------------------- */

@@ -74,6 +74,10 @@ vionet_test_LIBS = -lbsd
 vionet_more_test_SRCS = $(VIONET_TEST_SRCS)
 vionet_more_test_LIBS = -lbsd
 
+# Its taps, real ones.
+UNIT += vionet_tap_test
+vionet_tap_test_SRCS = vmd/dev/vionet_tap.c
+
 FUZZ += vionet
 vionet_FUZZ_SRCS = $(VIONET_TEST_SRCS)
 vionet_FUZZ_LIBS = -lbsd

@@ -8,7 +8,8 @@
  * not take is done in software (vionet_soft.c) instead.
  *
  * An interface that is down takes no frame, and is writable once it is up:
- * that is how we learn what link the guest has.
+ * that is how we learn what link the guest has.  One that was removed takes
+ * none ever again: no link.
  */
 #include <errno.h>
 #include <poll.h>
@@ -102,11 +103,14 @@ static ssize_t
 tap_write(struct net *n, unsigned int pair, const struct iovec *iov, int niov)
 {
 	ssize_t len = writev(n->pairs[pair].fd, iov, niov);
+	int saved_errno = errno;
 
-	if (len == -1 && errno == EIO && n->link) {
+	/* EBADFD: somebody has removed it, and it does not come back. */
+	if (len == -1 && (errno == EIO || errno == EBADFD) && n->link) {
 		net_set_link(n, 0);
-		watch_link(n);
-		errno = EIO;
+		if (saved_errno == EIO)
+			watch_link(n);
+		errno = saved_errno;
 	}
 	return len;
 }

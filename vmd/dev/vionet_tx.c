@@ -106,6 +106,12 @@ send_packet(struct net *n, unsigned int pair, const struct vq_chain *c,
 	return n->backend->write(n, pair, iov, cnt + rest) == -1 ? -1 : 0;
 }
 
+/*
+ * Whatever the host says to a frame, it is dropped: a device that needs a
+ * reset would not get a better answer afterwards, and the guest could only
+ * lose its other frames by that.  What lasts, an interface that is down or
+ * gone, is told by the link (vionet_tap.c, vionet_stream.c).
+ */
 static void
 transmit(struct net *n, unsigned int pair, const struct vq_chain *c)
 {

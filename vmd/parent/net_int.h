@@ -157,6 +157,7 @@ struct resolvers {
 /* What a guest may ask of those that `path' names; no file: none. */
 void resolv_read(const char *path, struct resolvers *r);
 /* Of this host: its resolv.conf, or what stands behind a local stub. */
+extern const char *resolv_conf, *resolv_behind; /* for tests */
 void resolv_host(struct resolvers *r);
 
 /* --- hosts.c -------------------------------------------------------------- */

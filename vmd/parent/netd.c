@@ -224,7 +224,8 @@ add_note(struct net *n, const char *text)
 struct wants {
 	int any;   /* interfaces at all */
 	int local; /* of those, some that DHCP serves */
-	int nat;
+	int world; /* of those, some that are told this host's resolvers */
+	int user;
 };
 
 static void
@@ -234,10 +235,12 @@ count_spec(const struct conf *c, const struct vm_spec *s, struct wants *w)
 
 	w->any |= s->nnics > 0 || s->min_nics > 0;
 	for (i = 0; i < s->nnics; i++) {
+		w->user |= (s->nics[i].flags & NICF_USER) != 0;
 		if (!(s->nics[i].flags & NICF_LOCAL))
 			continue;
 		w->local = 1;
-		w->nat |= c->local_nat || s->nics[i].flags & NICF_NAT;
+		if (s->nics[i].rdomain == 0)
+			w->world |= c->local_nat || s->nics[i].flags & NICF_NAT;
 	}
 }
 
@@ -253,23 +256,53 @@ wants(const struct parent *p)
 	return w;
 }
 
+/* Of no use to a guest are those that it has no addresses to reach with. */
+static const char *
+no_resolver(const struct resolvers *r, int inet6)
+{
+	if (r->n4 != 0 || (r->n6 != 0 && inet6))
+		return NULL;
+	if (r->n6 != 0)
+		return "only IPv6 resolvers in /etc/resolv.conf and no "
+		       "`local inet6'";
+	return r->own == 0 ? "no resolver in /etc/resolv.conf" :
+			     "only loopback resolvers in /etc/resolv.conf";
+}
+
 static void
 check_resolver(struct parent *p)
 {
+	const struct conf *c = p->conf;
 	struct wants w = wants(p);
 	struct resolvers r;
+	const char *why;
+	char text[256];
 
-	if (!w.nat || p->conf->ndns4 != 0 || p->conf->ndns6 != 0)
+	if (c->ndns4 != 0)
 		return;
+	if (c->ndns6 != 0) {
+		if (w.local && !c->local_inet6)
+			add_note(p->net,
+			    "only IPv6 addresses after `dns' and no `local "
+			    "inet6': guests on local interfaces are told to "
+			    "ask this host, where nobody may answer");
+		return;
+	}
 	resolv_host(&r);
-	if (r.n4 == 0 && r.n6 == 0)
-		add_note(p->net,
-		    r.own == 0 ?
-			"no resolver in /etc/resolv.conf: guests are told to "
-			"ask this host; set `dns' in vm.conf(5)" :
-			"only loopback resolvers in /etc/resolv.conf: guests "
-			"are told to ask this host at another address, where "
-			"nobody may answer; set `dns' in vm.conf(5)");
+	if (w.world && (why = no_resolver(&r, c->local_inet6)) != NULL) {
+		snprintf(text, sizeof(text),
+		    "%s: guests are told to ask this host at another address, "
+		    "where nobody may answer; set `dns' in vm.conf(5)",
+		    why);
+		add_note(p->net, text);
+	}
+	if (w.user && (why = no_resolver(&r, 1)) != NULL) {
+		snprintf(text, sizeof(text),
+		    "%s: guests in user mode are told none; set `dns' in "
+		    "vm.conf(5)",
+		    why);
+		add_note(p->net, text);
+	}
 }
 
 static void

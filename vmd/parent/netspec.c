@@ -73,10 +73,11 @@ set_address(struct vm *v, uint32_t idx, struct net_conf *c,
 
 /*
  * Whom the guest may ask for names: as configured, else whom this host asks
- * if the guest can reach the world, else this host.
+ * if the guest can reach the world, else this host.  Where a routing domain
+ * leads to nobody here knows.
  */
 static void
-set_dns(const struct conf *conf, struct net_conf *c, int nat)
+set_dns(const struct conf *conf, struct net_conf *c, int reaches)
 {
 	struct resolvers r;
 
@@ -85,7 +86,7 @@ set_dns(const struct conf *conf, struct net_conf *c, int nat)
 		c->ndns6 = conf->ndns6;
 		memcpy(c->dns4, conf->dns4, sizeof(c->dns4));
 		memcpy(c->dns6, conf->dns6, sizeof(c->dns6));
-	} else if (nat) {
+	} else if (reaches) {
 		resolv_host(&r);
 		c->ndns4 = r.n4;
 		c->ndns6 = r.n6;
@@ -261,7 +262,7 @@ describe_guest(struct vm *v, uint32_t idx, uint32_t flags,
 	if (set_address(v, idx, c, why) == -1)
 		return -1;
 	set_names(v, c);
-	set_dns(v->parent->conf, c, (flags & PRIVF_NAT) != 0);
+	set_dns(v->parent->conf, c, flags & PRIVF_NAT && s->rdomain == 0);
 	return 0;
 }
 

@@ -15,9 +15,10 @@
 
 #include "vmd/parent/net_int.h"
 
-#define RESOLV_MAX    65536 /* bytes */
-#define RESOLV_CONF   "/etc/resolv.conf"
-#define RESOLV_BEHIND "/run/systemd/resolve/resolv.conf"
+#define RESOLV_MAX 65536 /* bytes */
+
+const char *resolv_conf = "/etc/resolv.conf";
+const char *resolv_behind = "/run/systemd/resolve/resolv.conf";
 
 static void
 add4(struct resolvers *r, uint32_t a)
@@ -87,10 +88,10 @@ resolv_host(struct resolvers *r)
 {
 	struct resolvers behind;
 
-	resolv_read(RESOLV_CONF, r);
+	resolv_read(resolv_conf, r);
 	if (r->n4 != 0 || r->n6 != 0)
 		return;
-	resolv_read(RESOLV_BEHIND, &behind);
+	resolv_read(resolv_behind, &behind);
 	behind.own += r->own;
 	*r = behind;
 }

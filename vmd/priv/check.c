@@ -162,17 +162,25 @@ check_filter(struct priv_result *r)
 
 /* --- the rest ------------------------------------------------------------ */
 
+/* Are there guests that need it, of those that have all of `flags'? */
+static int
+is_wanted(uint32_t flags)
+{
+	const struct nic *n;
+
+	TAILQ_FOREACH(n, &priv.nics, entry)
+		if ((n->conf.flags & flags) == flags &&
+		    (n->conf.flags & PRIVF_NAT || n->conf.nforwards > 0))
+			return 1;
+	return 0;
+}
+
 static void
 check_forwarding(struct priv_result *r)
 {
-	const struct nic *n;
-	int wanted = 0;
-
-	TAILQ_FOREACH(n, &priv.nics, entry)
-		wanted |= (n->conf.flags & PRIVF_NAT) || n->conf.nforwards > 0;
 	if (sysctl_get("ipv4/ip_forward") != 0)
 		return;
-	if (wanted)
+	if (is_wanted(0))
 		note(r,
 		    "net.ipv4.ip_forward is 0: somebody turned it off, "
 		    "but guests with nat or forward need it");
@@ -182,13 +190,49 @@ check_forwarding(struct priv_result *r)
 		    "interfaces reach this host only, unless they have nat");
 }
 
+static int
+has_inet6(void)
+{
+	static const uint8_t none[sizeof(priv.prefix6)];
+
+	return memcmp(priv.prefix6, none, sizeof(none)) != 0;
+}
+
+static void
+check_forwarding6(struct priv_result *r)
+{
+	if (!has_inet6() || sysctl_get("ipv6/conf/all/forwarding") != 0)
+		return;
+	if (is_wanted(PRIVF_INET6))
+		note(r,
+		    "net.ipv6.conf.all.forwarding is 0: somebody turned it "
+		    "off, but guests with nat or forward need it");
+	else
+		note(r,
+		    "net.ipv6.conf.all.forwarding was 0 at the start: guests "
+		    "on local interfaces reach this host only, unless they "
+		    "have nat");
+}
+
+/* Also IPv6 of guests that we give no such addresses. */
 static void
 check_bridge(struct priv_result *r)
 {
-	if (sysctl_get("bridge/bridge-nf-call-iptables") == 1)
-		note(r,
-		    "net.bridge.bridge-nf-call-iptables is 1: what goes "
-		    "over switches passes the host's packet filter too");
+	static const char *const names[] = {
+		"bridge-nf-call-iptables",
+		"bridge-nf-call-ip6tables",
+	};
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "bridge/%s", names[i]);
+		if (sysctl_get(path) == 1)
+			note(r,
+			    "net.bridge.%s is 1: what goes over switches "
+			    "passes the host's packet filter too",
+			    names[i]);
+	}
 }
 
 static void
@@ -204,12 +248,9 @@ check_tun(struct priv_result *r)
 
 /* The prefix of local interfaces; each is looked at again when it is made. */
 static void
-check_prefix(struct priv_result *r)
+check_prefix(struct priv_result *r, int family, const void *addr, int bits)
 {
-	const uint32_t a = htonl(priv.prefix);
-
-	if (addr_unused(AF_INET, &a, (uint8_t)__builtin_popcount(priv.mask),
-		0) == -1)
+	if (addr_unused(family, addr, (uint8_t)bits, 0) == -1)
 		note(r,
 		    "local prefix %s: guests with addresses of that "
 		    "cannot start",
@@ -220,9 +261,14 @@ check_prefix(struct priv_result *r)
 void
 check_host(struct priv_result *r)
 {
+	const uint32_t a = htonl(priv.prefix);
+
 	check_tun(r);
 	check_forwarding(r);
+	check_forwarding6(r);
 	check_bridge(r);
-	check_prefix(r);
+	check_prefix(r, AF_INET, &a, __builtin_popcount(priv.mask));
+	if (has_inet6())
+		check_prefix(r, AF_INET6, priv.prefix6, 64);
 	check_filter(r);
 }

@@ -72,16 +72,38 @@ is_nat6(const struct nic *n)
 	return is_nat(n) && (n->conf.flags & PRIVF_INET6) != 0;
 }
 
+static int
+is_forwarded(const struct nic *n)
+{
+	return n->conf.nforwards > 0;
+}
+
+static int
+is_forwarded6(const struct nic *n)
+{
+	return is_forwarded(n) && (n->conf.flags & PRIVF_INET6) != 0;
+}
+
+/*
+ * Who may begin a connection: those that are masqueraded, and all that are
+ * routed where this host forwards anyway.
+ */
+static int
+is_source(const struct nic *n)
+{
+	return is_nat(n) || (is_routed(n) && !sysctl_is_ours(PRIVFWD_4));
+}
+
+static int
+is_source6(const struct nic *n)
+{
+	return is_nat6(n) || (is_forwarded6(n) && !sysctl_is_ours(PRIVFWD_6));
+}
+
 static void
 put_name(FILE *f, const struct nic *n)
 {
 	fprintf(f, "\"%s\"", n->name);
-}
-
-static int
-is_routed6(const struct nic *n)
-{
-	return is_routed(n) && (n->conf.flags & PRIVF_INET6) != 0;
 }
 
 static void
@@ -207,16 +229,27 @@ put_forwards(FILE *f)
 /*
  * A guest is routed with the addresses that are its own: what it sends with
  * others would not be masqueraded, and leave this host as somebody else's.
- * `in' is where it came in; in a routing domain iifname is that.
+ * One that only has ports of the host answers those who came through these,
+ * and asks at those of other guests.  `in' is where it came in; in a routing
+ * domain iifname is that.
  */
 static void
 put_sources(FILE *f, const char *in)
 {
-	fprintf(f,
-	    "\t\t%s . ip saddr @source4 accept\n"
-	    "\t\t%s . ip6 saddr @source6 accept\n"
-	    "\t\t%s @routed drop\n",
-	    in, in, in);
+	static const char family[][4] = { "ip", "ip6" };
+	static const char nr[] = "46";
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		fprintf(f,
+		    "\t\t%s . %s saddr @source%c accept\n"
+		    "\t\t%s . %s saddr @own%c "
+		    "ct state established,related accept\n"
+		    "\t\t%s . %s saddr @own%c oifname @routed "
+		    "ct status dnat accept\n",
+		    in, family[i], nr[i], in, family[i], nr[i], in, family[i],
+		    nr[i]);
+	fprintf(f, "\t\t%s @routed drop\n", in);
 }
 
 static void
@@ -314,9 +347,13 @@ put_table(FILE *f, int routed)
 		put_set(f, "local", "ifname", is_local, put_name);
 		put_near(f); /* who is routed is among them */
 		put_set(f, "routed", "ifname", is_routed, put_name);
-		put_set(f, "source4", "ifname . ipv4_addr", is_routed,
+		put_set(f, "source4", "ifname . ipv4_addr", is_source,
 		    put_source4);
-		put_set(f, "source6", "ifname . ipv6_addr", is_routed6,
+		put_set(f, "source6", "ifname . ipv6_addr", is_source6,
+		    put_source6);
+		put_set(f, "own4", "ifname . ipv4_addr", is_forwarded,
+		    put_source4);
+		put_set(f, "own6", "ifname . ipv6_addr", is_forwarded6,
 		    put_source6);
 		put_set(f, "nat4", "ipv4_addr", is_nat, put_addr4);
 		put_set(f, "nat6", "ipv6_addr", is_nat6, put_addr6);
