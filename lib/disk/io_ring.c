@@ -149,8 +149,7 @@ prep(struct io_uring_sqe *sqe, struct io_op *op)
 		    (off_t)op->len);
 		break;
 	case IO_POLL:
-		io_uring_prep_poll_add(sqe, op->file,
-		    (unsigned int)op->mode);
+		io_uring_prep_poll_add(sqe, op->file, (unsigned int)op->mode);
 		break;
 	case IO_WATCH:
 		io_uring_prep_poll_multishot(sqe, op->file, POLLIN);
