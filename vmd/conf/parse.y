@@ -212,8 +212,8 @@ limitwho	: USER word	{
 		}
 		;
 
-limitopts	: limitopt optnl
-		| limitopts limitopt optnl
+limitopts	: limitopt optsep
+		| limitopts limitopt optsep
 		;
 
 limitopt	: CPUS NUMBER	{
@@ -285,8 +285,8 @@ swname		: string	{
 		}
 		;
 
-swopts		: swopt optnl
-		| swopts swopt optnl
+swopts		: swopt optsep
+		| swopts swopt optsep
 		;
 
 swopt		: ENABLE	{ p->sw_disabled = 0; }
@@ -331,8 +331,15 @@ parent		: /* empty */	{ $$ = NULL; }
 		| INSTANCE string { $$ = $2; }
 		;
 
-vmopts		: vmopt optnl
-		| vmopts vmopt optnl
+vmopts		: vmoptsep
+		| vmopts vmoptsep
+		;
+
+/* The commas after options of an interface without braces are its own. */
+vmoptsep	: vmopt optsep
+		| nic optsep
+		| nicline
+		| nicline '\n' optsep
 		;
 
 vmopt		: ENABLE	{ p->vm->flags &= ~(uint32_t)VMF_DISABLED; }
@@ -340,13 +347,6 @@ vmopt		: ENABLE	{ p->vm->flags &= ~(uint32_t)VMF_DISABLED; }
 		| SEV		{ p->vm->flags |= VMF_SEV; }
 		| SEVES		{ p->vm->flags |= VMF_SEV | VMF_SEVES; }
 		| DISK diskpath diskopts
-		| local INTERFACE tap {
-			int rc = nic_begin(p, $3, $1);
-
-			free($3);
-			$3 = NULL;	/* stays on the stack for a while */
-			OK(rc);
-		} ifopts	{ nic_end(p); }
 		| BOOT string	{
 			int rc = vm_boot(p, $2);
 
@@ -476,6 +476,21 @@ inslist		: insflag optsep
 		| inslist insflag optsep
 		;
 
+nic		: nicname	{ nic_end(p); }
+		| nicname '{' optnl iflist '}' { nic_end(p); }
+		;
+
+nicline		: nicname ifinline { nic_end(p); }
+		;
+
+nicname		: local INTERFACE tap {
+			int rc = nic_begin(p, $3, $1);
+
+			free($3);
+			OK(rc);
+		}
+		;
+
 local		: /* empty */	{ $$ = 0; }
 		| LOCAL		{ $$ = 1; }
 		;
@@ -484,17 +499,13 @@ tap		: /* empty */	{ $$ = NULL; }
 		| STRING
 		;
 
-ifopts		: /* empty */
-		| '{' optnl iflist '}'
-		| ifinline
-		;
-
 iflist		: ifopt optsep
 		| iflist ifopt optsep
 		;
 
-ifinline	: ifopt optcomma
-		| ifinline ifopt optcomma
+ifinline	: ifopt
+		| ifinline ifopt
+		| ifinline ','
 		;
 
 ifopt		: SWITCH word	{
