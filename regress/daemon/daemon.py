@@ -11,10 +11,11 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
-from vmdtest import (BUILD, Daemon, Stream, Tap, check_same,  # noqa: E402
-                     snapshot, wait_gone)
+from vmdtest import (BUILD, Daemon, Stream, Tap, _die_with_us,  # noqa: E402
+                     check_same, snapshot, wait_gone)
 
 GUEST = BUILD + "/guest/"
 F_OFD_SETLK = 37
@@ -408,6 +409,58 @@ def reload(vmd):
     vmd.log.expect("reload")
     vmd.vmctl("reload")
     assert "added" not in vmd.info()
+
+
+@tap.test
+def macros(vmd):
+    """a macro on the command line without a value is ignored"""
+    p = subprocess.run([BUILD + "/vmd", "-n", "-D", "x", "-D", "size=64M",
+                        "-f", "/dev/stdin"],
+                       input=b'vm "a" { disable memory $size boot "/bin/sh" }',
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert p.returncode == 0, p.stdout
+    assert p.stdout == (b"vmd: -D x: not name=value, ignored\n"
+                        b"configuration OK\n"), p.stdout
+
+
+@tap.test
+def names(vmd):
+    """relative names begin where the daemon was started, at a reload too"""
+    d = tempfile.mkdtemp(prefix="vmdtest.")
+    sock = d + "/vmd.sock"
+    conf = 'vm "a" { disable, boot "kernel" }\n'
+    with open(d + "/vm.conf", "w") as f:
+        f.write('include "more.conf"\n')
+    with open(d + "/more.conf", "w") as f:
+        f.write(conf)
+    # In a pid namespace, with whose first process all of the daemon ends.
+    box = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh",
+         "-c", '"$0" -f vm.conf -s vmd.sock -S state && echo up && read x',
+         BUILD + "/vmd"],
+        cwd=d, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, preexec_fn=_die_with_us)
+
+    def vmctl(*args):
+        p = subprocess.run([BUILD + "/vmctl", "-s", sock, *args], cwd="/",
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=60)
+        return p.returncode, p.stdout.decode()
+
+    try:
+        for line in box.stdout:
+            if line == b"up\n":
+                break
+        assert vmctl("reload") == (0, "")
+        with open(d + "/more.conf", "w") as f:
+            f.write(conf + 'vm "b" { disable, boot "kernel" }\n')
+        assert vmctl("reload", "-n") == (0, "add b\n")
+        out = vmctl("start", "a")[1]
+        assert d + "/kernel: No such file" in out, out
+    finally:
+        box.kill()
+        box.communicate()
+        shutil.rmtree(d)
 
 
 @tap.test

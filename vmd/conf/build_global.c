@@ -9,7 +9,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/util/scaled.h"
 #include "vmd/conf/conf_int.h"
@@ -73,23 +72,15 @@ set_string(struct parser *p, char **to, const char *s)
 int
 set_path(struct parser *p, char **to, const char *what, const char *path)
 {
-	char dir[PATH_MAX], full[2 * PATH_MAX + 2];
+	char full[PATH_MAX];
 
-	full[0] = '\0';
-	if (path[0] != '/') {
-		if (getcwd(dir, sizeof(dir)) == NULL) {
-			conf_error(p, "%s %s: %s", what, path, strerror(errno));
-			return -1;
-		}
-		strcpy(full, dir);
-		strcat(full, "/");
-	}
-	if (strlen(full) + strlen(path) >= PATH_MAX) {
+	if (conf_path(p, path, full) == 0)
+		return set_string(p, to, full);
+	if (errno == ENAMETOOLONG)
 		conf_error(p, "%s path too long", what);
-		return -1;
-	}
-	strcat(full, path);
-	return set_string(p, to, full);
+	else
+		conf_error(p, "%s %s: %s", what, path, strerror(errno));
+	return -1;
 }
 
 int

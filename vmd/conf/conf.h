@@ -105,6 +105,8 @@ enum {
 struct conf_opts {
 	const char *const *macros; /* "name=value", NULL-terminated */
 	unsigned int flags;	   /* CONF_* */
+	/* Where relative names begin; NULL: here; "": nobody knows. */
+	const char *dir;
 	conf_report report;
 	void *arg;
 	/* 1 if the parent knows a switch of this name already; may be NULL. */

@@ -110,6 +110,11 @@ struct owner {
 
 /* lex.c */
 int conf_push(struct parser *p, const char *path);
+/*
+ * `path' from where relative names begin, as an absolute one that has room
+ * for PATH_MAX bytes.  0, or -1 with errno.
+ */
+int conf_path(const struct parser *p, const char *path, char *full);
 void conf_pop(struct parser *p);
 int macro_set(struct parser *p, const char *name, const char *value, int fixed);
 void macros_free(struct parser *p);

@@ -97,6 +97,7 @@ read_conf(struct parent *p, const char *path, unsigned int how, char *why,
 	struct conf_opts o = {
 		.macros = p->args->macros,
 		.flags = how & READ_MISSING_OK ? CONF_MISSING_OK : 0,
+		.dir = p->args->dir,
 		.report = complain,
 		.arg = &co,
 		.known_switch = known_switch,
