@@ -185,7 +185,7 @@ usage(void **state)
 		"start a b",
 		"start -m",
 		"start -i 1 -i 1 a",
-		"start -m 1M -m 1M a",
+		"start -m 2M -m 2M a",
 		"log",
 		"log x",
 		"log verbose brief",
@@ -420,7 +420,8 @@ starting(void **state)
 	assert_int_equal(vmctl(starts, "start -m 64M web1"), 1);
 	assert_string_equal(err,
 	    "vmctl: start web1: no kernel, disk or CD-ROM given\n");
-	assert_int_equal(vmctl(starts, "start -m 1K web1"), 1);
+	assert_int_equal(vmctl(starts, "start -m 1M web1"), 1);
+	assert_string_equal(err, "vmctl: start: -m 1M: less than 2M\n");
 	assert_int_equal(vmctl(starts, "start -m 2E web1"), 1);
 	assert_int_equal(vmctl(starts, "start -p 65 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 17 web1"), 1);
