@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the seeds of the fuzz targets of message bodies (lib/proto).
+"""Write the seeds of the fuzz targets of message bodies (lib/proto, vmd/parent).
 
 usage: proto_corpus.py DIRECTORY	(regress/fuzz/corpus)
 
@@ -142,6 +142,12 @@ SEEDS = {
         "activate": b"\4" + u64(1) + u64(1 << 32) + u32(0, 1) + u16(128) +
                     u64(0x1000) + u64(0x2000) + u64(0x3000),
         "order": b"\5" + u64(1) + u32(32, 1, 0),
+    },
+    "openmsg": {
+        "disk": b"\0" + text("/vm/a.img") + u32(1, 1, 1001, 100, 2) +
+                u32(7, 1000),
+        "root": b"\0" + text("/vm/kernel") + u32(0, 1, 0, 0, 0),
+        "many": b"\0" + text("/x") + u32(2, 0, 1, 1, 65537, 0),
     },
     "privmsg": {
         "init": b"\0" + text("0123456789abcdef") +
