@@ -378,7 +378,7 @@ start(struct start *s)
 	struct answer a;
 	int rc;
 
-	s->ctl->patience_s = START_PATIENCES * client_patience_s;
+	client_patience(s->ctl, START_PATIENCES * client_patience_s);
 	if ((rc = send_start(s)) != ST_DONE ||
 	    (rc = client_recv(s->ctl, &a)) != ST_DONE)
 		return rc;

@@ -39,9 +39,9 @@ struct vmctl {
 	const struct cmd *cmd;
 	int fd; /* to vmd, -1: not connected */
 	struct imsgbuf ib;
-	uint64_t reqid; /* of the latest request */
-	/* Seconds to wait for the daemon, 0: for ever.  Commands change it. */
-	unsigned int patience_s;
+	uint64_t reqid;		 /* of the latest request */
+	unsigned int patience_s; /* see client_patience() */
+	int patience_given;	 /* -t: commands do not change it */
 };
 
 /*
@@ -99,6 +99,13 @@ struct answer {
  */
 extern unsigned int client_patience_s;
 #define START_PATIENCES 4
+#define PATIENCE_MAX_S	86400
+
+/*
+ * How many seconds a command waits for each answer, 0: for ever; what the
+ * user said with -t wins.
+ */
+void client_patience(struct vmctl *ctl, unsigned int seconds);
 
 /* Connect unless connected; 0, or -1 with errno, without a message. */
 int client_try(struct vmctl *ctl);

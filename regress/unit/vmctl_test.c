@@ -115,6 +115,17 @@ no_answer(void **state)
 	assert_string_equal(err, text);
 	/* These take what they take. */
 	assert_int_equal(vmctl(slow, "wait web1"), 0);
+	/* ... unless they are told. */
+	assert_int_equal(vmctl(silent, "-t 1 wait web1"), 6);
+	assert_int_equal(vmctl(silent, "-t 1 stop -w web1"), 6);
+	assert_int_equal(vmctl(silent, "-t 1 reset"), 6);
+	client_patience_s = 30;
+	assert_int_equal(vmctl(silent, "-t 1 status"), 6);
+	assert_int_equal(vmctl(silent, "-t 1 start web1"), 6);
+	client_patience_s = 1;
+	assert_int_equal(vmctl(slow, "stop web1"), 6);
+	assert_int_equal(vmctl(slow, "-t 0 stop web1"), 0);
+	assert_int_equal(vmctl(slow, "-t 30 stop web1"), 0);
 	assert_int_equal(vmctl(slow, "stop -w web1"), 0);
 	/* Nobody takes connections, and no more fit into the queue. */
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/full", fake_dir);
@@ -173,6 +184,10 @@ usage(void **state)
 		"st",
 		"xyz",
 		"-x",
+		"-t",
+		"-t 1s status",
+		"-t -1 status",
+		"-t 86401 status",
 		"status a b",
 		"status -x",
 		"stop",
