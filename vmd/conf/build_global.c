@@ -291,3 +291,28 @@ staggered(struct parser *p, int64_t parallel, int64_t delay)
 		return -1;
 	return set_number(p, &p->conf->delay, "delay", delay, 0, 86400);
 }
+
+int
+reset_limit(struct parser *p, int64_t n, int64_t seconds)
+{
+	struct conf *c = p->conf;
+
+	if (once_global(p, G_RESET_LIMIT, "reset limit") == -1)
+		return -1;
+	c->limits_given = 1;
+	if (set_number(p, &c->resets, "reset limit", n, 1, CONF_RESETS_MAX) ==
+	    -1)
+		return -1;
+	return set_number(p, &c->resets_seconds, "time of the reset limit",
+	    seconds, 1, CONF_RESETS_SECONDS_MAX);
+}
+
+int
+kill_timeout(struct parser *p, int64_t n)
+{
+	if (once_global(p, G_KILL_TIMEOUT, "kill timeout") == -1)
+		return -1;
+	p->conf->limits_given = 1;
+	return set_number(p, &p->conf->kill_timeout, "kill timeout", n, 1,
+	    CONF_KILL_TIMEOUT_MAX);
+}

@@ -117,7 +117,7 @@ local_nat(struct parser *p)
 /* --- what guests are told ------------------------------------------------ */
 
 /* Is this the first `what' of all files? */
-static int
+int
 once_global(struct parser *p, enum conf_global g, const char *what)
 {
 	if (p->global_file[g] != NULL) {

@@ -22,6 +22,9 @@ conf_new(void)
 	TAILQ_INIT(&c->vms);
 	TAILQ_INIT(&c->switches);
 	TAILQ_INIT(&c->limits);
+	c->resets = CONF_RESETS;
+	c->resets_seconds = CONF_RESETS_SECONDS;
+	c->kill_timeout = CONF_KILL_TIMEOUT;
 	c->local_prefix = CONF_LOCAL_PREFIX;
 	c->local_mask = CONF_LOCAL_MASK;
 	return c;

@@ -46,7 +46,7 @@ static char *join(struct parser *p, char *a, char *b);
 %token	RDOMAIN SEV SEVES SIZE SOCKET STAGGERED START SWITCH UP VM
 %token	CMDLINE CONSOLE CPUS FIRMWARE INITRD LIMIT LOG OVERCOMMIT READONLY
 %token	RESTART SERIAL STOP TIMEOUT USER VMS
-%token	DNS DOMAIN FORWARD ISOLATED MTU NAT NTP TCP TO UDP
+%token	DNS DOMAIN FORWARD IN ISOLATED KILL MTU NAT NTP RESET TCP TO UDP
 %token	<number> NUMBER
 %token	<string> STRING
 %type	<string> string word newword netword parent tap
@@ -89,14 +89,20 @@ newword		: CMDLINE	{ $$ = strdup("cmdline"); }
 		| VMS		{ $$ = strdup("vms"); }
 		;
 
-/* Nothing of an interface follows a string: there they are a part of it. */
+/*
+ * Nothing of an interface follows a string, nor does what these begin or are
+ * amid: there they are a part of it.
+ */
 netword		: DNS		{ $$ = strdup("dns"); }
 		| DOMAIN	{ $$ = strdup("domain"); }
 		| FORWARD	{ $$ = strdup("forward"); }
+		| IN		{ $$ = strdup("in"); }
 		| ISOLATED	{ $$ = strdup("isolated"); }
+		| KILL		{ $$ = strdup("kill"); }
 		| MTU		{ $$ = strdup("mtu"); }
 		| NAT		{ $$ = strdup("nat"); }
 		| NTP		{ $$ = strdup("ntp"); }
+		| RESET		{ $$ = strdup("reset"); }
 		| TCP		{ $$ = strdup("tcp"); }
 		| TO		{ $$ = strdup("to"); }
 		| UDP		{ $$ = strdup("udp"); }
@@ -163,6 +169,10 @@ global		: LOCAL INET6	{ p->conf->local_inet6 = 1; }
 		| STAGGERED START PARALLEL NUMBER DELAY NUMBER {
 			OK(staggered(p, $4, $6));
 		}
+		| RESET LIMIT NUMBER IN NUMBER {
+			OK(reset_limit(p, $3, $5));
+		}
+		| KILL TIMEOUT NUMBER { OK(kill_timeout(p, $3)); }
 		| FIRMWARE string {
 			int rc = firmware(p, $2);
 

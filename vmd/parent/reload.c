@@ -275,7 +275,7 @@ has_settings(const struct conf *c)
 	return c->socket_given || c->parallel != 0 || c->local_given ||
 	    c->local_inet6 || c->local_nat || c->ndns4 > 0 || c->ndns6 > 0 ||
 	    c->nntp4 > 0 || c->domain != NULL || c->firmware != NULL ||
-	    c->agentx;
+	    c->agentx || c->limits_given;
 }
 
 /* As a reload, but only what is new; the settings in use stay. */
