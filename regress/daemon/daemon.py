@@ -224,6 +224,23 @@ def resets(vmd):
 
 
 @tap.test
+def reset_limit(vmd):
+    """the limit of resets is a setting, and a reload changes it"""
+    conf = """reset limit 1 in 86400
+vm "reset" { disable, memory 64M, boot "%sreset.elf", cmdline "cf9" }
+""" % GUEST
+    with Daemon(conf) as other:
+        other.vmctl("start", "reset")
+        other.log.expect("reset: reset too often")
+        assert other.log.text.count("reset: started") == 2, other.log.text
+        other.write_conf(conf.replace("limit 1", "limit 4"))
+        other.vmctl("reload")
+        other.vmctl("start", "reset")
+        other.log.expect("reset: reset too often")
+        assert other.log.text.count("reset: started") == 7, other.log.text
+
+
+@tap.test
 def emulation(vmd):
     """an instruction that KVM cannot emulate is named everywhere"""
     vmd.vmctl("start", "int3")
