@@ -306,6 +306,30 @@ def staggered(vmd):
 
 
 @tap.test
+def disabled(vmd):
+    """a VM that is disabled is not started by the daemon until enabled"""
+    conf = """staggered start parallel 1 delay 600
+socket owner nobody
+vm "s0" { memory 64M, boot "%(g)stick.elf" }
+vm "s1" { memory 64M, boot "%(g)stick.elf", owner nobody }
+""" % {"g": GUEST}
+    with Daemon(conf) as other:
+        other.vmctl("disable", "s1")
+        assert other.info("s1")["disabled"] == "vmctl"
+        other.vmctl("disable", "s1", status=4)
+        assert " disabled s1" in other.vmctl("status")
+        other.write_conf(conf.replace("600", "0"))
+        other.vmctl("reload")
+        assert other.info("s1")["state"] == "stopped"
+        rc, out = as_nobody(other, "enable", "s1")
+        assert rc == 0, out
+        other.log.expect("s1: started")
+        rc, out = as_nobody(other, "disable", "s0")
+        assert rc == 5, out
+        other.vmctl("stop", "-f", "-w", "-a")
+
+
+@tap.test
 def smp(vmd):
     """a guest with four vcpus starts all of them"""
     vmd.vmctl("start", "many")

@@ -66,9 +66,9 @@ def spec(name, disks=(), nics=(), **k):
     return out
 
 
-def info(s, state, pid, *strings, devices=None):
+def info(s, state, pid, *strings, held=0, devices=None):
     return (s + u32(state, pid) + u64(1 << 20, 1000, 1700000000) + u32(1) +
-            text(*strings) +
+            text(*strings) + u32(held) +
             (u32(0) if devices is None else u32(1) + devices))
 
 
@@ -110,7 +110,7 @@ SEEDS = {
         "info": b"\2" + info(spec("a", id=1), 3, 42, None, "/dev/pts/1",
                              None, None),
         "info-full": b"\2" + info(FULL, 5, 0, "gone", None, "changed",
-                                  "no disk"),
+                                  "no disk", held=1),
         "info-devices": b"\2" + info(spec("a", id=1), 3, 42, None, None, None,
                                      None, devices=DEVICES),
         "info-nics": b"\2" + info(FULL, 3, 42, None, None, None, None,

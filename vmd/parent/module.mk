@@ -11,6 +11,7 @@ PARENT_SRCS = \
 	vmd/parent/files.c \
 	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
+	vmd/parent/hold.c \
 	vmd/parent/hosts.c \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \

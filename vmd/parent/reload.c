@@ -228,7 +228,7 @@ queue_all(struct parent *p)
 		if (v->spec->flags & VMF_DISABLED) {
 			if (v->state == VMS_WAITING)
 				vm_cancel(v);
-		} else if (v->state == VMS_STOPPED) {
+		} else if (v->state == VMS_STOPPED && !v->held) {
 			vm_event(v, EV_QUEUE);
 		}
 	}

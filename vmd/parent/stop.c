@@ -204,6 +204,8 @@ after(struct vm *v, enum vmexit exit)
 		how = restart_by_policy(s->restart, exit) ? RESTART_LATER :
 							    RESTART_NO;
 	}
+	if (how == RESTART_LATER && v->held)
+		how = RESTART_NO;
 	if (how == RESTART_NOW) {
 		vm_start(v, NULL);
 	} else if (how == RESTART_LATER) {
