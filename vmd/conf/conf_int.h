@@ -110,13 +110,15 @@ struct owner {
 	int64_t gid;
 };
 
-/* lex.c */
-int conf_push(struct parser *p, const char *path);
+/* conf.c */
 /*
  * `path' from where relative names begin, as an absolute one that has room
  * for PATH_MAX bytes.  0, or -1 with errno.
  */
 int conf_path(const struct parser *p, const char *path, char *full);
+
+/* lex.c */
+int conf_push(struct parser *p, const char *path);
 void conf_pop(struct parser *p);
 int macro_set(struct parser *p, const char *name, const char *value, int fixed);
 void macros_free(struct parser *p);

@@ -211,30 +211,6 @@ is_open(const struct parser *p, const struct source *s)
 	return 0;
 }
 
-int
-conf_path(const struct parser *p, const char *path, char *full)
-{
-	const char *dir = p->opts->dir;
-	char cwd[PATH_MAX];
-	int n;
-
-	if (path[0] == '/') {
-		n = snprintf(full, PATH_MAX, "%s", path);
-	} else {
-		if (dir == NULL && (dir = getcwd(cwd, sizeof(cwd))) == NULL)
-			return -1;
-		if (dir[0] == '\0') {
-			errno = ENOENT;
-			return -1;
-		}
-		n = snprintf(full, PATH_MAX, "%s/%s", dir, path);
-	}
-	if (n >= 0 && n < PATH_MAX)
-		return 0;
-	errno = ENAMETOOLONG;
-	return -1;
-}
-
 /*
  * The daemon must not wait for someone to write to a pipe; vmd -n may read
  * one as its file.
