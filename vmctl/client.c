@@ -31,6 +31,13 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+void
+client_patience(struct vmctl *ctl, unsigned int seconds)
+{
+	if (!ctl->patience_given)
+		ctl->patience_s = seconds;
+}
+
 /* When patience ends; -1: never. */
 static int64_t
 deadline(const struct vmctl *ctl)
@@ -88,9 +95,13 @@ lost_errno(struct vmctl *ctl)
 
 /* -1 with errno.  A queue that stays full blocks connect(2). */
 static int
-connect_socket(const char *path)
+connect_socket(const struct vmctl *ctl)
 {
-	const struct timeval tv = { .tv_sec = client_patience_s };
+	const struct timeval tv = {
+		.tv_sec = ctl->patience_given ? ctl->patience_s :
+						client_patience_s,
+	};
+	const char *path = ctl->socket;
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
@@ -117,7 +128,7 @@ client_try(struct vmctl *ctl)
 
 	if (ctl->fd != -1)
 		return 0;
-	if ((fd = connect_socket(ctl->socket)) == -1)
+	if ((fd = connect_socket(ctl)) == -1)
 		return -1;
 	if (imsgbuf_init(&ctl->ib, fd) == -1 ||
 	    imsgbuf_set_maxsize(&ctl->ib, MSG_MAXSIZE) == -1) {

@@ -120,7 +120,7 @@ cmd_reset(struct vmctl *ctl, int argc, char **argv)
 		op.arg = RESET_SWITCHES;
 	else if (strcasecmp(word, "all") != 0)
 		return ST_USAGE;
-	ctl->patience_s = 0; /* answered when all guests have ended */
+	client_patience(ctl, 0); /* answered when all guests have ended */
 	return ask_silently(ctl, IMSG_CTL_RESET, &op, NULL);
 }
 

@@ -1,5 +1,5 @@
 /*
- * pause and unpause.
+ * pause and unpause, enable and disable.
  */
 
 #include <stdio.h>
@@ -44,4 +44,16 @@ int
 cmd_unpause(struct vmctl *ctl, int argc, char **argv)
 {
 	return ask(ctl, argc, argv, IMSG_VMDOP_UNPAUSE_VM, "unpaused");
+}
+
+int
+cmd_enable(struct vmctl *ctl, int argc, char **argv)
+{
+	return ask(ctl, argc, argv, IMSG_VMDOP_ENABLE_VM, "enabled");
+}
+
+int
+cmd_disable(struct vmctl *ctl, int argc, char **argv)
+{
+	return ask(ctl, argc, argv, IMSG_VMDOP_DISABLE_VM, "disabled");
 }

@@ -193,6 +193,7 @@ opt_cpus(struct start *s)
 static int
 opt_memory(struct start *s)
 {
+	char why[32];
 	uint64_t bytes;
 	int rc;
 
@@ -200,11 +201,14 @@ opt_memory(struct start *s)
 		return rc;
 	if (scaled_parse(optarg, &bytes) == -1)
 		return bad(s, 'm', "not a size");
-	if (bytes < VM_MIN_MEMORY)
-		return bad(s, 'm', "less than 1M");
+	if (bytes < VM_MIN_MEMORY) {
+		snprintf(why, sizeof(why), "less than %lluM",
+		    VM_MIN_MEMORY / VM_MEMORY_UNIT);
+		return bad(s, 'm', why);
+	}
 	if (bytes > VM_MAX_MEMORY)
 		return bad(s, 'm', "more than 1T");
-	s->spec->memory = bytes & ~(VM_MIN_MEMORY - 1);
+	s->spec->memory = bytes & ~(VM_MEMORY_UNIT - 1);
 	return ST_DONE;
 }
 
@@ -374,7 +378,7 @@ start(struct start *s)
 	struct answer a;
 	int rc;
 
-	s->ctl->patience_s = START_PATIENCES * client_patience_s;
+	client_patience(s->ctl, START_PATIENCES * client_patience_s);
 	if ((rc = send_start(s)) != ST_DONE ||
 	    (rc = client_recv(s->ctl, &a)) != ST_DONE)
 		return rc;

@@ -89,9 +89,8 @@ ask(struct vmctl *ctl, uint32_t type, char *name, uint32_t flags)
 	uint32_t answer = IMSG_NONE;
 
 	/* How long a guest takes is its own affair. */
-	ctl->patience_s = client_patience_s;
-	if (waiting || flags & VMOP_WAIT)
-		ctl->patience_s = 0;
+	client_patience(ctl,
+	    waiting || flags & VMOP_WAIT ? 0 : client_patience_s);
 	if ((rc = client_connect(ctl)) != ST_DONE)
 		return rc;
 	if (!ctl->json)

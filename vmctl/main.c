@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <bsd/stdlib.h>
 
 #include "vmctl/vmctl.h"
 
@@ -18,7 +19,9 @@ const struct cmd commands[] = {
 	{ "audit",   "j",	"[-j] [name]",			cmd_audit },
 	{ "console", "fr",	"[-fr] id | name",		cmd_console },
 	{ "create",  "b:i:js:",	"[-j] [-b base | -i disk] [-s size] disk", cmd_create },
+	{ "disable", "j",	"[-j] id | name",		cmd_disable },
 	{ "disk",    "jr",	"[-j] info file | check [-r] file", cmd_disk },
+	{ "enable",  "j",	"[-j] id | name",		cmd_enable },
 	{ "host",    "j",	"[-j]",				cmd_host },
 	{ "load",    "",	"file",				cmd_load },
 	{ "log",     "",	"brief | verbose",		cmd_log },
@@ -44,11 +47,14 @@ usage(FILE *f, const struct cmd *cmd)
 	size_t i;
 
 	if (cmd != NULL) {
-		fprintf(f, "usage:  vmctl [-jv] [-s socket] %s %s\n", cmd->name,
-		    cmd->usage);
+		fprintf(f,
+		    "usage:  vmctl [-jv] [-s socket] [-t seconds] %s %s\n",
+		    cmd->name, cmd->usage);
 		return ST_USAGE;
 	}
-	fprintf(f, "usage:  vmctl [-hjv] [-s socket] command [arg ...]\n");
+	fprintf(f,
+	    "usage:  vmctl [-hjv] [-s socket] [-t seconds] command "
+	    "[arg ...]\n");
 	for (i = 0; i < ncommands; i++)
 		fprintf(f, "\tvmctl %s %s\n", commands[i].name,
 		    commands[i].usage);
@@ -117,6 +123,23 @@ run(struct vmctl *ctl, int argc, char **argv)
 	return rc;
 }
 
+static int
+set_patience(struct vmctl *ctl, const char *arg)
+{
+	const char *why;
+	char *s;
+
+	ctl->patience_s = (unsigned int)strtonum(arg, 0, PATIENCE_MAX_S, &why);
+	ctl->patience_given = 1;
+	if (why == NULL)
+		return 0;
+	s = safe(arg);
+	fprintf(stderr, "vmctl: -t %s: %s: must be 0 to %d\n", s, why,
+	    PATIENCE_MAX_S);
+	free(s);
+	return -1;
+}
+
 int
 vmctl_main(int argc, char **argv)
 {
@@ -131,7 +154,7 @@ vmctl_main(int argc, char **argv)
 	unsetenv("POSIXLY_CORRECT");
 	signal(SIGPIPE, SIG_IGN);
 	optind = 0;
-	while ((c = getopt(argc, argv, "+hjs:v")) != -1) {
+	while ((c = getopt(argc, argv, "+hjs:t:v")) != -1) {
 		switch (c) {
 		case 'h':
 			usage(stdout, NULL);
@@ -141,6 +164,10 @@ vmctl_main(int argc, char **argv)
 			break;
 		case 's':
 			ctl.socket = optarg;
+			break;
+		case 't':
+			if (set_patience(&ctl, optarg) == -1)
+				return usage(stderr, NULL);
 			break;
 		case 'v':
 			ctl.verbose++;

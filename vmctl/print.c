@@ -218,8 +218,12 @@ table_bytes(int known, uint64_t n, char buf[SCALED_LEN])
 
 /* The table has no word for a process that is not up yet. */
 static const char *
-state_word(uint32_t state)
+state_word(const struct vm_info *i)
 {
+	uint32_t state = i->state;
+
+	if (state == VMS_STOPPED && i->held)
+		return "disabled";
 	if (state == VMS_STARTING)
 		state = VMS_RUNNING;
 	return vm_state_text((enum vm_state)state);
@@ -245,7 +249,7 @@ print_row(const struct vm_info *i)
 	    i->spec->cpus == 0 ? 1 : i->spec->cpus,
 	    scaled_fmt(max,
 		i->spec->memory == 0 ? VM_DEFAULT_MEMORY : i->spec->memory),
-	    cur, tty, o, state_word(i->state), name);
+	    cur, tty, o, state_word(i), name);
 	free(name);
 	free(tty);
 	free(o);
@@ -256,6 +260,15 @@ json_t *
 number_or_null(int there, uint64_t v)
 {
 	return there ? json_integer((json_int_t)v) : json_null();
+}
+
+/* Who keeps it from being started by the daemon itself. */
+static const char *
+disabled_by(const struct vm_info *i)
+{
+	if (i->held)
+		return "vmctl";
+	return i->spec->flags & VMF_DISABLED ? "configuration" : NULL;
 }
 
 json_t *
@@ -286,6 +299,7 @@ vm_json(const struct vm_info *i)
 	json_object_set_new(j, "exit_text", json_text(i->exit_text));
 	json_object_set_new(j, "error", json_text(i->error));
 	json_object_set_new(j, "pending", json_text(i->pending));
+	json_object_set_new(j, "disabled", json_text(disabled_by(i)));
 	json_object_set_new(j, "file", json_text(s->file));
 	json_object_set_new(j, "line",
 	    number_or_null(s->file != NULL, s->line));

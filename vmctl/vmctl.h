@@ -39,9 +39,9 @@ struct vmctl {
 	const struct cmd *cmd;
 	int fd; /* to vmd, -1: not connected */
 	struct imsgbuf ib;
-	uint64_t reqid; /* of the latest request */
-	/* Seconds to wait for the daemon, 0: for ever.  Commands change it. */
-	unsigned int patience_s;
+	uint64_t reqid;		 /* of the latest request */
+	unsigned int patience_s; /* see client_patience() */
+	int patience_given;	 /* -t: commands do not change it */
 };
 
 /*
@@ -71,7 +71,9 @@ const char *one_operand(int argc, char **argv);
 int cmd_audit(struct vmctl *ctl, int argc, char **argv);
 int cmd_console(struct vmctl *ctl, int argc, char **argv);
 int cmd_create(struct vmctl *ctl, int argc, char **argv);
+int cmd_disable(struct vmctl *ctl, int argc, char **argv);
 int cmd_disk(struct vmctl *ctl, int argc, char **argv);
+int cmd_enable(struct vmctl *ctl, int argc, char **argv);
 int cmd_host(struct vmctl *ctl, int argc, char **argv);
 int cmd_load(struct vmctl *ctl, int argc, char **argv);
 int cmd_log(struct vmctl *ctl, int argc, char **argv);
@@ -99,6 +101,13 @@ struct answer {
  */
 extern unsigned int client_patience_s;
 #define START_PATIENCES 4
+#define PATIENCE_MAX_S	86400
+
+/*
+ * How many seconds a command waits for each answer, 0: for ever; what the
+ * user said with -t wins.
+ */
+void client_patience(struct vmctl *ctl, unsigned int seconds);
 
 /* Connect unless connected; 0, or -1 with errno, without a message. */
 int client_try(struct vmctl *ctl);

@@ -40,16 +40,31 @@ usage(FILE *f)
 	    "[-s socket]\n");
 }
 
-/* Names must hold when the daemon has left this directory. */
+/*
+ * Names must hold when the daemon has left this directory; those in the
+ * configuration too, which is read again.
+ */
+static const char *
+start_dir(void)
+{
+	static char cwd[PATH_MAX];
+
+	if (cwd[0] == '\0' && getcwd(cwd, sizeof(cwd)) == NULL)
+		cwd[0] = '\0';
+	return cwd;
+}
+
 static const char *
 absolute(const char *path)
 {
-	char cwd[PATH_MAX], *abs;
+	const char *cwd = start_dir();
+	char *abs;
 
 	if (path[0] == '/')
 		return path;
-	if (getcwd(cwd, sizeof(cwd)) == NULL ||
-	    asprintf(&abs, "%s/%s", cwd, path) == -1)
+	if (cwd[0] == '\0')
+		errx(1, "%s: no working directory", path);
+	if (asprintf(&abs, "%s/%s", cwd, path) == -1)
 		err(1, "%s", path);
 	return abs;
 }
@@ -57,8 +72,10 @@ absolute(const char *path)
 static void
 add_macro(struct options *o, const char *arg)
 {
-	if (strchr(arg, '=') == NULL || arg[0] == '=')
-		errx(1, "-D %s: not name=value", arg);
+	if (strchr(arg, '=') == NULL || arg[0] == '=') {
+		warnx("-D %s: not name=value, ignored", arg);
+		return;
+	}
 	if (o->nmacros == MAX_MACROS)
 		errx(1, "-D: more than %d macros", MAX_MACROS);
 	o->macros[o->nmacros++] = arg;
@@ -134,6 +151,7 @@ check_conf(const struct options *o)
 		.macros = o->macros,
 		.flags = CONF_DRYRUN | CONF_FILES |
 		    (o->args.ignore_missing_conf ? CONF_MISSING_OK : 0),
+		.dir = o->args.dir,
 		.report = complain,
 	};
 	struct conf *c;
@@ -202,6 +220,7 @@ main(int argc, char **argv)
 	setproctitle_init(argc, argv, environ);
 	parse(&o, argc, argv);
 	o.args.macros = o.macros;
+	o.args.dir = start_dir();
 	if (o.role != NULL)
 		return start_role(&o);
 	if (o.check)

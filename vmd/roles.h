@@ -23,6 +23,7 @@ struct parent_args {
 	const char *conf; /* configuration file */
 	const char *socket;
 	const char *statedir;
+	const char *dir;	   /* where it was started, "": not known */
 	const char *const *macros; /* -D name=value, NULL-terminated */
 	int debug;		   /* -d: foreground, log to stderr */
 	int verbose;

@@ -18,6 +18,8 @@ static const struct {
 	[VMERR_STOPPING] = { "already being stopped", 4 },
 	[VMERR_PAUSED] = { "already paused", 4 },
 	[VMERR_NOTPAUSED] = { "not paused", 4 },
+	[VMERR_HELD] = { "already disabled", 4 },
+	[VMERR_NOTHELD] = { "not disabled by vmctl", 4 },
 	[VMERR_INVALID] = { "invalid parameter", 1 },
 	[VMERR_EXISTS] = { "already exists", 1 },
 	[VMERR_UNSUPPORTED] = { "not supported", 1 },

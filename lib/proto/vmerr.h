@@ -16,6 +16,8 @@ enum vmerr {
 	VMERR_STOPPING, /* is being stopped already */
 	VMERR_PAUSED,	/* is paused already */
 	VMERR_NOTPAUSED,
+	VMERR_HELD, /* is disabled already */
+	VMERR_NOTHELD,
 	VMERR_INVALID,	   /* bad parameter */
 	VMERR_EXISTS,	   /* name or id taken */
 	VMERR_UNSUPPORTED, /* needs something not there */

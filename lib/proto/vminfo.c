@@ -143,7 +143,7 @@ vm_info_put(struct ibuf *b, const struct vm_info *i)
 	    wire_put_str(b, i->exit_text) == -1 ||
 	    wire_put_str(b, i->tty) == -1 ||
 	    wire_put_str(b, i->pending) == -1 ||
-	    wire_put_str(b, i->error) == -1 ||
+	    wire_put_str(b, i->error) == -1 || wire_put_u32(b, i->held) == -1 ||
 	    wire_put_u32(b, i->has_devs) == -1)
 		return -1;
 	return i->has_devs ? dev_list_put(b, &i->devs) : 0;
@@ -166,9 +166,11 @@ vm_info_get(struct ibuf *b, struct vm_info *i)
 	    wire_get_str(b, &i->tty, TEXT_MAX) == -1 ||
 	    wire_get_str(b, &i->pending, WIRE_STR_MAX) == -1 ||
 	    wire_get_str(b, &i->error, WIRE_STR_MAX) == -1 ||
+	    wire_get_u32(b, &i->held) == -1 ||
 	    wire_get_u32(b, &i->has_devs) == -1 ||
 	    below(i->state, VMS_MAX) == -1 ||
-	    below(i->exit, VMEXIT_MAX) == -1 || below(i->has_devs, 2) == -1 ||
+	    below(i->exit, VMEXIT_MAX) == -1 || below(i->held, 2) == -1 ||
+	    below(i->has_devs, 2) == -1 ||
 	    (i->has_devs && dev_list_get(b, &i->devs) == -1))
 		goto fail;
 	i->pid = (int32_t)pid;

@@ -76,6 +76,7 @@ struct vm_info {
 	char *tty;	      /* "/dev/pts/7", NULL if none */
 	char *pending;	      /* what the next start changes, or NULL */
 	char *error;	   /* of the last failed start, or why it was paused */
+	uint32_t held;	   /* disabled by vmctl */
 	uint32_t has_devs; /* devs was asked for, and may be seen */
 	struct dev_list devs; /* of this run */
 };

@@ -12,12 +12,14 @@
  * vmm to the guest process.
  */
 
-#define VM_NAME_MAX	    64 /* with the NUL */
-#define VM_MAX_CPUS	    64
-#define VM_MAX_DISKS	    16
-#define VM_MAX_NICS	    16
-#define VM_MAX_LAYERS	    16 /* of one disk */
-#define VM_MIN_MEMORY	    (1ULL << 20)
+#define VM_NAME_MAX    64 /* with the NUL */
+#define VM_MAX_CPUS    64
+#define VM_MAX_DISKS   16
+#define VM_MAX_NICS    16
+#define VM_MAX_LAYERS  16 /* of one disk */
+#define VM_MEMORY_UNIT (1ULL << 20)
+/* With less there is no memory above 1 MiB, where kernels begin. */
+#define VM_MIN_MEMORY	    (2ULL << 20)
 #define VM_MAX_MEMORY	    (1ULL << 40)
 #define VM_DEFAULT_MEMORY   (512ULL << 20)
 #define VM_STOP_TIMEOUT	    120 /* seconds */

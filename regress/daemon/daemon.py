@@ -11,10 +11,11 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
-from vmdtest import (BUILD, Daemon, Stream, Tap, check_same,  # noqa: E402
-                     snapshot, wait_gone)
+from vmdtest import (BUILD, Daemon, Stream, Tap, _die_with_us,  # noqa: E402
+                     check_same, snapshot, wait_gone)
 
 GUEST = BUILD + "/guest/"
 F_OFD_SETLK = 37
@@ -223,6 +224,23 @@ def resets(vmd):
 
 
 @tap.test
+def reset_limit(vmd):
+    """the limit of resets is a setting, and a reload changes it"""
+    conf = """reset limit 1 in 86400
+vm "reset" { disable, memory 64M, boot "%sreset.elf", cmdline "cf9" }
+""" % GUEST
+    with Daemon(conf) as other:
+        other.vmctl("start", "reset")
+        other.log.expect("reset: reset too often")
+        assert other.log.text.count("reset: started") == 2, other.log.text
+        other.write_conf(conf.replace("limit 1", "limit 4"))
+        other.vmctl("reload")
+        other.vmctl("start", "reset")
+        other.log.expect("reset: reset too often")
+        assert other.log.text.count("reset: started") == 7, other.log.text
+
+
+@tap.test
 def emulation(vmd):
     """an instruction that KVM cannot emulate is named everywhere"""
     vmd.vmctl("start", "int3")
@@ -284,6 +302,30 @@ def staggered(vmd):
         uids = {uid(pid) for pid in pids}
         assert len(uids) == 6 and 0 not in uids, uids
         vmd.vmctl("stop", "-f", "-w", "tick")
+        other.vmctl("stop", "-f", "-w", "-a")
+
+
+@tap.test
+def disabled(vmd):
+    """a VM that is disabled is not started by the daemon until enabled"""
+    conf = """staggered start parallel 1 delay 600
+socket owner nobody
+vm "s0" { memory 64M, boot "%(g)stick.elf" }
+vm "s1" { memory 64M, boot "%(g)stick.elf", owner nobody }
+""" % {"g": GUEST}
+    with Daemon(conf) as other:
+        other.vmctl("disable", "s1")
+        assert other.info("s1")["disabled"] == "vmctl"
+        other.vmctl("disable", "s1", status=4)
+        assert " disabled s1" in other.vmctl("status")
+        other.write_conf(conf.replace("600", "0"))
+        other.vmctl("reload")
+        assert other.info("s1")["state"] == "stopped"
+        rc, out = as_nobody(other, "enable", "s1")
+        assert rc == 0, out
+        other.log.expect("s1: started")
+        rc, out = as_nobody(other, "disable", "s0")
+        assert rc == 5, out
         other.vmctl("stop", "-f", "-w", "-a")
 
 
@@ -410,6 +452,58 @@ def reload(vmd):
     assert "added" not in vmd.info()
     # Files of VMs are not looked for: their file system may not answer.
     assert "kernel path not found" not in vmd.log.text
+
+
+@tap.test
+def macros(vmd):
+    """a macro on the command line without a value is ignored"""
+    p = subprocess.run([BUILD + "/vmd", "-n", "-D", "x", "-D", "size=64M",
+                        "-f", "/dev/stdin"],
+                       input=b'vm "a" { disable memory $size boot "/bin/sh" }',
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert p.returncode == 0, p.stdout
+    assert p.stdout == (b"vmd: -D x: not name=value, ignored\n"
+                        b"configuration OK\n"), p.stdout
+
+
+@tap.test
+def names(vmd):
+    """relative names begin where the daemon was started, at a reload too"""
+    d = tempfile.mkdtemp(prefix="vmdtest.")
+    sock = d + "/vmd.sock"
+    conf = 'vm "a" { disable, boot "kernel" }\n'
+    with open(d + "/vm.conf", "w") as f:
+        f.write('include "more.conf"\n')
+    with open(d + "/more.conf", "w") as f:
+        f.write(conf)
+    # In a pid namespace, with whose first process all of the daemon ends.
+    box = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh",
+         "-c", '"$0" -f vm.conf -s vmd.sock -S state && echo up && read x',
+         BUILD + "/vmd"],
+        cwd=d, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, preexec_fn=_die_with_us)
+
+    def vmctl(*args):
+        p = subprocess.run([BUILD + "/vmctl", "-s", sock, *args], cwd="/",
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=60)
+        return p.returncode, p.stdout.decode()
+
+    try:
+        for line in box.stdout:
+            if line == b"up\n":
+                break
+        assert vmctl("reload") == (0, "")
+        with open(d + "/more.conf", "w") as f:
+            f.write(conf + 'vm "b" { disable, boot "kernel" }\n')
+        assert vmctl("reload", "-n") == (0, "add b\n")
+        out = vmctl("start", "a")[1]
+        assert d + "/kernel: No such file" in out, out
+    finally:
+        box.kill()
+        box.communicate()
+        shutil.rmtree(d)
 
 
 @tap.test

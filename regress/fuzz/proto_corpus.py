@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the seeds of the fuzz targets of message bodies (lib/proto).
+"""Write the seeds of the fuzz targets of message bodies (lib/proto, vmd/parent).
 
 usage: proto_corpus.py DIRECTORY	(regress/fuzz/corpus)
 
@@ -66,9 +66,9 @@ def spec(name, disks=(), nics=(), **k):
     return out
 
 
-def info(s, state, pid, *strings, devices=None):
+def info(s, state, pid, *strings, held=0, devices=None):
     return (s + u32(state, pid) + u64(1 << 20, 1000, 1700000000) + u32(1) +
-            text(*strings) +
+            text(*strings) + u32(held) +
             (u32(0) if devices is None else u32(1) + devices))
 
 
@@ -110,7 +110,7 @@ SEEDS = {
         "info": b"\2" + info(spec("a", id=1), 3, 42, None, "/dev/pts/1",
                              None, None),
         "info-full": b"\2" + info(FULL, 5, 0, "gone", None, "changed",
-                                  "no disk"),
+                                  "no disk", held=1),
         "info-devices": b"\2" + info(spec("a", id=1), 3, 42, None, None, None,
                                      None, devices=DEVICES),
         "info-nics": b"\2" + info(FULL, 3, 42, None, None, None, None,
@@ -142,6 +142,12 @@ SEEDS = {
         "activate": b"\4" + u64(1) + u64(1 << 32) + u32(0, 1) + u16(128) +
                     u64(0x1000) + u64(0x2000) + u64(0x3000),
         "order": b"\5" + u64(1) + u32(32, 1, 0),
+    },
+    "openmsg": {
+        "disk": b"\0" + text("/vm/a.img") + u32(1, 1, 1001, 100, 2) +
+                u32(7, 1000),
+        "root": b"\0" + text("/vm/kernel") + u32(0, 1, 0, 0, 0),
+        "many": b"\0" + text("/x") + u32(2, 0, 1, 1, 65537, 0),
     },
     "privmsg": {
         "init": b"\0" + text("0123456789abcdef") +

@@ -15,7 +15,8 @@ ok 'ends "poweroff: powered off"' "memory above 4 GiB"
 guest hello -c 64
 ok 'ends "poweroff: powered off"' "64 vcpus"
 guest hello -m 1
-ok '[ $rc -ne 0 ] && grep -q "^start: " "$tmp/out"' "1 MiB is refused"
+ok '[ $rc -ne 0 ] && ! has hello && grep -q malformed "$tmp/err"' \
+    "less than 2 MiB is refused"
 guest hello -y
 ok 'has "magic 0x336ec578" && ends "poweroff: powered off"' "console on a pty"
 guest hello -L "$tmp/log"

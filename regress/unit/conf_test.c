@@ -518,6 +518,48 @@ test_files(void **state)
 	assert_string_equal(said, "0: Is a directory\n");
 }
 
+static void
+test_settings(void **state)
+{
+	struct conf *c;
+
+	assert_non_null(c = load("", NULL));
+	assert_int_equal(c->resets, 3);
+	assert_int_equal(c->resets_seconds, 6);
+	assert_int_equal(c->kill_timeout, 10);
+	assert_false(c->limits_given);
+	conf_free(c);
+	assert_non_null(c = load("reset limit 100 in 86400\n"
+				 "kill timeout 300\n",
+			    NULL));
+	assert_int_equal(c->resets, 100);
+	assert_int_equal(c->resets_seconds, 86400);
+	assert_int_equal(c->kill_timeout, 300);
+	assert_true(c->limits_given);
+	conf_free(c);
+}
+
+/* Commas or not, it is the same. */
+static void
+test_separators(void **state)
+{
+	const struct vm_spec *s;
+	struct conf *c;
+
+	assert_non_null(c = load("vm a { memory 1G, disk /x, interface up, "
+				 "down, cpus 3, disable, disk /y\n, }\n",
+			    NULL));
+	s = vm(c, "a");
+	assert_int_equal(s->memory, 1 << 30);
+	assert_int_equal(s->cpus, 3);
+	assert_int_equal(s->ndisks, 2);
+	assert_string_equal(s->disks[1].path, "/y");
+	assert_int_equal(s->nnics, 1);
+	assert_false(s->nics[0].flags & NICF_UP);
+	assert_true(s->flags & VMF_DISABLED);
+	conf_free(c);
+}
+
 /* A relative name is the same file in any directory. */
 static void
 test_firmware(void **state)
@@ -644,6 +686,8 @@ main(void)
 		cmocka_unit_test(test_fan_out),
 		cmocka_unit_test(test_macro_bomb),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_separators),
 		cmocka_unit_test(test_firmware),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_images),

@@ -253,6 +253,35 @@ resets(void **state)
 	free(tty);
 }
 
+/* What the configuration says of resets and of stops. */
+static void
+settings(void **state)
+{
+	struct conf *c = conf_of("web1", NULL);
+	const struct vm *v;
+	struct vmop_result r = { .pid = 5000 };
+
+	c->resets = 1;
+	c->resets_seconds = 86400;
+	c->kill_timeout = 77;
+	conf_apply(&parent, c);
+	start_vm("web1");
+	v = vm_find(&parent, "web1");
+	clear(&vmm);
+	say_ended("web1", v->generation, VMEXIT_RESET);
+	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
+	send_result(IMSG_VMDOP_START_VM_RESPONSE, vmm.hdr.reqid, &r);
+	until_state(v, VMS_RUNNING);
+	say_ended("web1", v->generation, VMEXIT_RESET);
+	until_state(v, VMS_STOPPED);
+	assert_string_equal(v->exit_text, "reset too often");
+	start_vm("web1");
+	clear(&vmm);
+	send_id(IMSG_VMDOP_TERMINATE_VM_REQUEST, 11, "web1", VMOP_FORCE, 5);
+	until_got(&vmm, IMSG_VMDOP_TERMINATE_VM_REQUEST);
+	assert_int_equal(vmm.arg, 77);
+}
+
 static void
 stop_is_no_reset(void **state)
 {
@@ -288,6 +317,7 @@ main(void)
 		T(control_dies),
 		T(old_generation),
 		T(resets),
+		T(settings),
 		T(stop_is_no_reset),
 	};
 

@@ -431,6 +431,7 @@ static int
 record(struct peer *p, struct msg *m)
 {
 	struct fake *f = peer_arg(p);
+	struct vmop_id op;
 
 	if (f == &priv && m->type >= IMSG_PRIV_INIT &&
 	    m->type <= IMSG_PRIV_CHECK)
@@ -444,7 +445,11 @@ record(struct peer *p, struct msg *m)
 	vm_spec_free(f->spec);
 	f->spec = NULL;
 	fdlist_close(&f->fds);
-	if (m->type == IMSG_VMDOP_START_VM_REQUEST) {
+	if (f == &vmm && m->type == IMSG_VMDOP_TERMINATE_VM_REQUEST) {
+		assert_int_equal(vmop_id_get(&m->body, &op), 0);
+		f->arg = op.arg;
+		vmop_id_fini(&op);
+	} else if (m->type == IMSG_VMDOP_START_VM_REQUEST) {
 		assert_non_null(f->spec = vm_spec_get(&m->body));
 		assert_int_equal(wire_get_fdlist(&m->body, &f->fds, m->fds,
 				     m->nfds),
@@ -669,6 +674,9 @@ conf_of(const char *name, ...)
 	TAILQ_INIT(&c->vms);
 	TAILQ_INIT(&c->switches);
 	TAILQ_INIT(&c->limits);
+	c->resets = CONF_RESETS;
+	c->resets_seconds = CONF_RESETS_SECONDS;
+	c->kill_timeout = CONF_KILL_TIMEOUT;
 	va_start(ap, name);
 	for (; name != NULL; name = va_arg(ap, const char *)) {
 		cv = calloc(1, sizeof(*cv));

@@ -39,6 +39,7 @@ struct fake {
 	unsigned int got; /* how many */
 	uint32_t type;
 	struct msg_hdr hdr;
+	uint32_t arg; /* of the last TERMINATE_VM_REQUEST */
 	struct vmop_result res;
 	struct vm_info info; /* the last one of a list */
 	struct vm_spec *spec;

@@ -248,6 +248,79 @@ fixed_id_of_a_running_one(void **state)
 	assert_ptr_equal(vm_by_id(&parent, 9), v);
 }
 
+static struct conf *
+two_enabled(void)
+{
+	struct conf *c = conf_of("web1", "db", NULL);
+	struct conf_vm *cv;
+
+	c->parallel = 1;
+	c->delay = 600;
+	TAILQ_FOREACH(cv, &c->vms, entry) {
+		cv->spec->flags &= ~(uint32_t)VMF_DISABLED;
+		cv->spec->restart = RESTART_ALWAYS;
+	}
+	return c;
+}
+
+static void
+hold(const char *name, int on, enum vmerr e)
+{
+	clear(&control);
+	send_id(on ? IMSG_VMDOP_DISABLE_VM : IMSG_VMDOP_ENABLE_VM, 7, name, 0,
+	    0);
+	until_got(&control, e == VMERR_OK ? IMSG_CTL_OK : IMSG_CTL_FAIL);
+	assert_int_equal(control.hdr.reqid, 7);
+	assert_int_equal(control.res.err, e);
+}
+
+/* One that a person has disabled is started by nobody but persons. */
+static void
+disabled(void **state)
+{
+	const struct vm *db, *web1;
+
+	clear(&vmm);
+	conf_apply(&parent, two_enabled());
+	db = vm_find(&parent, "db");
+	web1 = vm_find(&parent, "web1");
+	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
+	say_started();
+	until_state(web1, VMS_RUNNING);
+	assert_int_equal(db->state, VMS_WAITING);
+	hold("db", 0, VMERR_NOTHELD);
+	hold("db", 1, VMERR_OK);
+	assert_int_equal(db->state, VMS_STOPPED);
+	hold("db", 1, VMERR_HELD);
+	/* The next ones have their time already. */
+	hold("db", 0, VMERR_OK);
+	assert_int_equal(db->state, VMS_WAITING);
+	hold("db", 1, VMERR_OK);
+	conf_apply(&parent, two_enabled());
+	assert_int_equal(db->state, VMS_STOPPED);
+	/* A start is an enable. */
+	start_vm("db");
+	hold("db", 0, VMERR_NOTHELD);
+	/* What runs goes on, also through its own resets, and ends once. */
+	hold("web1", 1, VMERR_OK);
+	assert_int_equal(web1->state, VMS_RUNNING);
+	clear(&vmm);
+	say_ended("web1", web1->generation, VMEXIT_RESET);
+	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
+	say_started();
+	until_state(web1, VMS_RUNNING);
+	say_ended("web1", web1->generation, VMEXIT_POWEROFF);
+	settle_all();
+	assert_int_equal(web1->state, VMS_STOPPED);
+	assert_null(web1->timer);
+	say_ended("db", db->generation, VMEXIT_POWEROFF);
+	until_state(db, VMS_WAITING);
+	/* Also while it waits for `restart'. */
+	hold("db", 1, VMERR_OK);
+	assert_int_equal(db->state, VMS_STOPPED);
+	assert_null(db->timer);
+}
+
 /* Answered when all are gone, so that a load finds none. */
 static void
 reset(void **state)
@@ -346,6 +419,7 @@ main(void)
 		T(reload_keeps_what_runs),
 		T(fixed_ids_move_others),
 		T(fixed_id_of_a_running_one),
+		T(disabled),
 		T(reset),
 		T(history_of_a_stopped_vm),
 		T(end_of_the_daemon),

@@ -95,6 +95,7 @@ requests(void **state)
 		    t == IMSG_VMDOP_TERMINATE_VM_REQUEST ||
 		    t == IMSG_VMDOP_WAIT_VM_REQUEST ||
 		    t == IMSG_VMDOP_PAUSE_VM || t == IMSG_VMDOP_UNPAUSE_VM ||
+		    t == IMSG_VMDOP_ENABLE_VM || t == IMSG_VMDOP_DISABLE_VM ||
 		    t == IMSG_VMDOP_GET_INFO_VM_REQUEST ||
 		    t == IMSG_CTL_CONSOLE_REQUEST || t == IMSG_CTL_BREAK ||
 		    t == IMSG_CTL_HOST_REQUEST;

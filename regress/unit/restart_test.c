@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "vmd/parent/restart.h"
@@ -65,14 +66,14 @@ three_in_six_seconds(void **state)
 {
 	struct restart r = { 0 };
 
-	assert_int_equal(restart_allowed(&r, 1000), 1);
-	assert_int_equal(restart_allowed(&r, 2000), 1);
-	assert_int_equal(restart_allowed(&r, 3000), 1);
-	assert_int_equal(restart_allowed(&r, 4000), 0);
-	assert_int_equal(restart_allowed(&r, 6999), 0);
+	assert_int_equal(restart_allowed(&r, 1000, 3, 6000), 1);
+	assert_int_equal(restart_allowed(&r, 2000, 3, 6000), 1);
+	assert_int_equal(restart_allowed(&r, 3000, 3, 6000), 1);
+	assert_int_equal(restart_allowed(&r, 4000, 3, 6000), 0);
+	assert_int_equal(restart_allowed(&r, 6999, 3, 6000), 0);
 	/* The first one is old enough now. */
-	assert_int_equal(restart_allowed(&r, 7000), 1);
-	assert_int_equal(restart_allowed(&r, 7500), 0);
+	assert_int_equal(restart_allowed(&r, 7000, 3, 6000), 1);
+	assert_int_equal(restart_allowed(&r, 7500, 3, 6000), 0);
 }
 
 static void
@@ -82,7 +83,32 @@ slow_ones_go_on(void **state)
 	int64_t now;
 
 	for (now = 1; now < 1000000; now += 2100)
-		assert_int_equal(restart_allowed(&r, now), 1);
+		assert_int_equal(restart_allowed(&r, now, 3, 6000), 1);
+}
+
+/* The limit may change from one reset to the next. */
+static void
+other_limits(void **state)
+{
+	struct restart r = { 0 };
+	int64_t now;
+
+	assert_int_equal(restart_allowed(&r, 1000, 1, 500), 1);
+	assert_int_equal(restart_allowed(&r, 1499, 1, 500), 0);
+	assert_int_equal(restart_allowed(&r, 1500, 1, 500), 1);
+	assert_int_equal(restart_allowed(&r, 1501, 2, 500), 1);
+	assert_int_equal(restart_allowed(&r, 1502, 2, 500), 0);
+	memset(&r, 0, sizeof(r));
+	for (now = 1; now <= RESTART_LIMIT_MAX; now++)
+		assert_int_equal(restart_allowed(&r, now, RESTART_LIMIT_MAX,
+				     86400000),
+		    1);
+	assert_int_equal(restart_allowed(&r, 86400000, RESTART_LIMIT_MAX,
+			     86400000),
+	    0);
+	assert_int_equal(restart_allowed(&r, 86400001, RESTART_LIMIT_MAX,
+			     86400000),
+	    1);
 }
 
 static void
@@ -107,6 +133,7 @@ main(void)
 		cmocka_unit_test(chosen_boot_device),
 		cmocka_unit_test(three_in_six_seconds),
 		cmocka_unit_test(slow_ones_go_on),
+		cmocka_unit_test(other_limits),
 		cmocka_unit_test(delays_grow),
 	};
 

@@ -155,6 +155,37 @@ table(void **state)
 	assert_string_equal(out, HEADER);
 }
 
+/* One that waits for vmctl, one that never starts by itself. */
+static int
+held(struct request *r)
+{
+	const struct vmop_result ok = { 0 };
+	struct vm_info i = { .held = 1 };
+
+	i.spec = vm_spec_new("a");
+	i.spec->id = 1;
+	i.spec->uid = 54321;
+	i.spec->flags = VMF_DISABLED;
+	send_vm(r, &i);
+	i.held = 0;
+	send_vm(r, &i);
+	vm_spec_free(i.spec);
+	fake_result(r, END, &ok, -1);
+	return 0;
+}
+
+static void
+disabled(void **state)
+{
+	assert_int_equal(vmctl(held, "status"), 0);
+	assert_string_equal(out,
+	    HEADER STATE("1", "disabled") STATE("1", " stopped"));
+	assert_int_equal(vmctl(held, "status -j"), 0);
+	assert_non_null(strstr(out, "\"state\":\"stopped\""));
+	assert_non_null(strstr(out, "\"disabled\":\"vmctl\""));
+	assert_non_null(strstr(out, "\"disabled\":\"configuration\""));
+}
+
 static void
 json(void **state)
 {
@@ -165,6 +196,7 @@ json(void **state)
 	    "\"started\":1600000000,\"exit\":\"reset\","
 	    "\"exit_text\":\"by \\\"0xcf9\\\"\","
 	    "\"error\":\"boot /x: \\u001B[2J\",\"pending\":\"changed\","
+	    "\"disabled\":null,"
 	    "\"file\":\"/etc/vm.conf\",\"line\":12,\"devices\":null,"
 	    "\"interfaces\":null}\n";
 	static const char row2[] =
@@ -172,7 +204,8 @@ json(void **state)
 	    "\"vcpus\":1,\"memory\":536870912,\"resident\":null,"
 	    "\"tty\":null,\"owner\":\"54321\",\"started\":null,"
 	    "\"exit\":null,\"exit_text\":null,\"error\":null,"
-	    "\"pending\":null,\"file\":null,\"line\":null,"
+	    "\"pending\":null,\"disabled\":null,\"file\":null,"
+	    "\"line\":null,"
 	    "\"devices\":null,\"interfaces\":null}\n";
 	char both[2048];
 
@@ -387,6 +420,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table),
 		cmocka_unit_test(json),
+		cmocka_unit_test(disabled),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(interfaces),
 		cmocka_unit_test(bad_answers),

@@ -39,6 +39,8 @@ statuses(void **state)
 		[VMERR_STOPPING] = 4,
 		[VMERR_PAUSED] = 4,
 		[VMERR_NOTPAUSED] = 4,
+		[VMERR_HELD] = 4,
+		[VMERR_NOTHELD] = 4,
 		[VMERR_INVALID] = 1,
 		[VMERR_EXISTS] = 1,
 		[VMERR_UNSUPPORTED] = 1,
@@ -115,6 +117,17 @@ no_answer(void **state)
 	assert_string_equal(err, text);
 	/* These take what they take. */
 	assert_int_equal(vmctl(slow, "wait web1"), 0);
+	/* ... unless they are told. */
+	assert_int_equal(vmctl(silent, "-t 1 wait web1"), 6);
+	assert_int_equal(vmctl(silent, "-t 1 stop -w web1"), 6);
+	assert_int_equal(vmctl(silent, "-t 1 reset"), 6);
+	client_patience_s = 30;
+	assert_int_equal(vmctl(silent, "-t 1 status"), 6);
+	assert_int_equal(vmctl(silent, "-t 1 start web1"), 6);
+	client_patience_s = 1;
+	assert_int_equal(vmctl(slow, "stop web1"), 6);
+	assert_int_equal(vmctl(slow, "-t 0 stop web1"), 0);
+	assert_int_equal(vmctl(slow, "-t 30 stop web1"), 0);
 	assert_int_equal(vmctl(slow, "stop -w web1"), 0);
 	/* Nobody takes connections, and no more fit into the queue. */
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/full", fake_dir);
@@ -173,6 +186,10 @@ usage(void **state)
 		"st",
 		"xyz",
 		"-x",
+		"-t",
+		"-t 1s status",
+		"-t -1 status",
+		"-t 86401 status",
 		"status a b",
 		"status -x",
 		"stop",
@@ -180,12 +197,14 @@ usage(void **state)
 		"stop a b",
 		"wait",
 		"pause",
+		"disable",
+		"enable a b",
 		"unpause a b",
 		"start",
 		"start a b",
 		"start -m",
 		"start -i 1 -i 1 a",
-		"start -m 1M -m 1M a",
+		"start -m 2M -m 2M a",
 		"log",
 		"log x",
 		"log verbose brief",
@@ -420,7 +439,8 @@ starting(void **state)
 	assert_int_equal(vmctl(starts, "start -m 64M web1"), 1);
 	assert_string_equal(err,
 	    "vmctl: start web1: no kernel, disk or CD-ROM given\n");
-	assert_int_equal(vmctl(starts, "start -m 1K web1"), 1);
+	assert_int_equal(vmctl(starts, "start -m 1M web1"), 1);
+	assert_string_equal(err, "vmctl: start: -m 1M: less than 2M\n");
 	assert_int_equal(vmctl(starts, "start -m 2E web1"), 1);
 	assert_int_equal(vmctl(starts, "start -p 65 web1"), 1);
 	assert_int_equal(vmctl(starts, "start -i 17 web1"), 1);

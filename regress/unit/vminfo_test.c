@@ -128,7 +128,7 @@ infos(void **state)
 {
 	struct vm_spec *s = vm_spec_new("db");
 	const struct vm_info in = { s, VMS_PAUSED, 4321, 1ULL << 33, 1000,
-		-5000000000LL, VMEXIT_SIGNAL, text, tty, more, other, 1,
+		-5000000000LL, VMEXIT_SIGNAL, text, tty, more, other, 1, 1,
 		{ 1, { { .kind = 1, .size = 77 } } } };
 	struct ibuf *b = new_body();
 	struct vm_info out;
@@ -150,6 +150,7 @@ infos(void **state)
 	assert_string_equal(out.tty, tty);
 	assert_string_equal(out.pending, more);
 	assert_string_equal(out.error, other);
+	assert_int_equal(out.held, 1);
 	assert_int_equal(out.has_devs, 1);
 	assert_memory_equal(&out.devs, &in.devs, sizeof(in.devs));
 	vm_info_fini(&out);
@@ -161,6 +162,7 @@ infos(void **state)
 	    EBADMSG);
 	vm_info_refused(&(struct vm_info){ .spec = s, .exit = VMEXIT_MAX },
 	    EBADMSG);
+	vm_info_refused(&(struct vm_info){ .spec = s, .held = 2 }, EBADMSG);
 	vm_info_refused(&(struct vm_info){ .spec = s, .has_devs = 2 }, EBADMSG);
 	vm_info_refused(&(struct vm_info){ .spec = s,
 			    .has_devs = 1,

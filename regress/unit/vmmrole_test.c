@@ -145,6 +145,20 @@ test_deaf(void **state)
 	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
 }
 
+/* The order says after how many seconds. */
+static void
+test_deaf_soon(void **state)
+{
+	role.kill_s = 10000;
+	start("deaf", 1, 11);
+	expect(START, 11, VMERR_OK, VMEXIT_NONE, NULL);
+	order_arg(IMSG_VMDOP_TERMINATE_VM_REQUEST, 1, 1, 12, VMOP_FORCE, 1,
+	    NULL);
+	expect(IMSG_VMDOP_TERMINATE_VM_RESPONSE, 12, VMERR_OK, VMEXIT_NONE,
+	    NULL);
+	expect(ENDED, 0, VMERR_OK, VMEXIT_STOPPED, "stopped");
+}
+
 /* It dies with orders unanswered: each is answered, then the end is told. */
 static void
 test_killed(void **state)
@@ -247,6 +261,7 @@ main(int argc, char *argv[])
 		T(test_refused),
 		T(test_misbehaving),
 		T(test_deaf),
+		T(test_deaf_soon),
 		T(test_killed),
 		T(test_many_orders),
 		T(test_unknown_status),

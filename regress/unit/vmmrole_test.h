@@ -197,16 +197,24 @@ start(const char *name, uint32_t id, uint64_t reqid)
 }
 
 static inline void
-order(uint32_t type, uint32_t id, uint64_t generation, uint64_t reqid,
-    uint32_t flags, int *fd)
+order_arg(uint32_t type, uint32_t id, uint64_t generation, uint64_t reqid,
+    uint32_t flags, uint32_t arg, int *fd)
 {
 	struct ibuf *b = ibuf_dynamic(0, MSG_MAXSIZE);
 	struct vmop_id v = { .id = id,
 		.generation = generation,
-		.flags = flags };
+		.flags = flags,
+		.arg = arg };
 
 	assert_int_equal(vmop_id_put(b, &v), 0);
 	send_body(type, reqid, b, fd, fd != NULL);
+}
+
+static inline void
+order(uint32_t type, uint32_t id, uint64_t generation, uint64_t reqid,
+    uint32_t flags, int *fd)
+{
+	order_arg(type, id, generation, reqid, flags, 0, fd);
 }
 
 /* Of the last answer that had one. */

@@ -325,6 +325,8 @@ numbers(void **state)
 	accepted(WITH(cpus, VM_MAX_CPUS));
 	accepted(WITH(cpus, 0));
 	refused(WITH(memory, VM_MIN_MEMORY - 1), EBADMSG);
+	refused(WITH(memory, VM_MEMORY_UNIT), EBADMSG);
+	accepted(WITH(memory, VM_MIN_MEMORY));
 	refused(WITH(memory, VM_MAX_MEMORY + 1), EBADMSG);
 	refused(WITH(memory, UINT64_MAX), EBADMSG);
 	accepted(WITH(memory, VM_MAX_MEMORY));

@@ -197,8 +197,8 @@ set_memory(struct parser *p, uint64_t bytes, const char *text)
 	if (bytes < VM_MIN_MEMORY) {
 		conf_error(p,
 		    "failed to parse size: %s: memory size must be "
-		    "at least 1MB",
-		    text);
+		    "at least %lluMB",
+		    text, VM_MIN_MEMORY / VM_MEMORY_UNIT);
 		return -1;
 	}
 	if (bytes > VM_MAX_MEMORY) {
@@ -208,7 +208,7 @@ set_memory(struct parser *p, uint64_t bytes, const char *text)
 		    text, scaled_fmt(limit, VM_MAX_MEMORY));
 		return -1;
 	}
-	p->vm->memory = bytes & ~(VM_MIN_MEMORY - 1);
+	p->vm->memory = bytes & ~(VM_MEMORY_UNIT - 1);
 	p->vm->given |= VMGIVEN_MEMORY;
 	if (p->vm->memory != bytes && (p->opts->flags & CONF_DRYRUN))
 		conf_warning(p, "memory size rounded to %lluM",

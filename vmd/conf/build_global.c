@@ -9,7 +9,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/util/scaled.h"
 #include "vmd/conf/conf_int.h"
@@ -73,23 +72,15 @@ set_string(struct parser *p, char **to, const char *s)
 int
 set_path(struct parser *p, char **to, const char *what, const char *path)
 {
-	char dir[PATH_MAX], full[2 * PATH_MAX + 2];
+	char full[PATH_MAX];
 
-	full[0] = '\0';
-	if (path[0] != '/') {
-		if (getcwd(dir, sizeof(dir)) == NULL) {
-			conf_error(p, "%s %s: %s", what, path, strerror(errno));
-			return -1;
-		}
-		strcpy(full, dir);
-		strcat(full, "/");
-	}
-	if (strlen(full) + strlen(path) >= PATH_MAX) {
+	if (conf_path(p, path, full) == 0)
+		return set_string(p, to, full);
+	if (errno == ENAMETOOLONG)
 		conf_error(p, "%s path too long", what);
-		return -1;
-	}
-	strcat(full, path);
-	return set_string(p, to, full);
+	else
+		conf_error(p, "%s %s: %s", what, path, strerror(errno));
+	return -1;
 }
 
 int
@@ -315,4 +306,29 @@ staggered(struct parser *p, int64_t parallel, int64_t delay)
 	    -1)
 		return -1;
 	return set_number(p, &p->conf->delay, "delay", delay, 0, 86400);
+}
+
+int
+reset_limit(struct parser *p, int64_t n, int64_t seconds)
+{
+	struct conf *c = p->conf;
+
+	if (once_global(p, G_RESET_LIMIT, "reset limit") == -1)
+		return -1;
+	c->limits_given = 1;
+	if (set_number(p, &c->resets, "reset limit", n, 1, CONF_RESETS_MAX) ==
+	    -1)
+		return -1;
+	return set_number(p, &c->resets_seconds, "time of the reset limit",
+	    seconds, 1, CONF_RESETS_SECONDS_MAX);
+}
+
+int
+kill_timeout(struct parser *p, int64_t n)
+{
+	if (once_global(p, G_KILL_TIMEOUT, "kill timeout") == -1)
+		return -1;
+	p->conf->limits_given = 1;
+	return set_number(p, &p->conf->kill_timeout, "kill timeout", n, 1,
+	    CONF_KILL_TIMEOUT_MAX);
 }

@@ -4,8 +4,11 @@
  */
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmd/conf/conf_int.h"
 #include "build/gen/parse.h"
@@ -22,6 +25,9 @@ conf_new(void)
 	TAILQ_INIT(&c->vms);
 	TAILQ_INIT(&c->switches);
 	TAILQ_INIT(&c->limits);
+	c->resets = CONF_RESETS;
+	c->resets_seconds = CONF_RESETS_SECONDS;
+	c->kill_timeout = CONF_KILL_TIMEOUT;
 	c->local_prefix = CONF_LOCAL_PREFIX;
 	c->local_mask = CONF_LOCAL_MASK;
 	return c;
@@ -68,6 +74,30 @@ conf_free(struct conf *c)
 	free(c->agentx_context);
 	free(c->agentx_path);
 	free(c);
+}
+
+int
+conf_path(const struct parser *p, const char *path, char *full)
+{
+	const char *dir = p->opts->dir;
+	char cwd[PATH_MAX];
+	int n;
+
+	if (path[0] == '/') {
+		n = snprintf(full, PATH_MAX, "%s", path);
+	} else {
+		if (dir == NULL && (dir = getcwd(cwd, sizeof(cwd))) == NULL)
+			return -1;
+		if (dir[0] == '\0') {
+			errno = ENOENT;
+			return -1;
+		}
+		n = snprintf(full, PATH_MAX, "%s/%s", dir, path);
+	}
+	if (n >= 0 && n < PATH_MAX)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
 }
 
 /* -D name=value, split at the last `='. */

@@ -53,6 +53,15 @@ TAILQ_HEAD(conf_limits, conf_limit);
 #define CONF_LOCAL_PREFIX 0x64400000U /* 100.64.0.0/10 */
 #define CONF_LOCAL_MASK	  0xffc00000U
 
+/* How often a guest may reset, unless the file says otherwise ... */
+#define CONF_RESETS		3
+#define CONF_RESETS_MAX		100
+#define CONF_RESETS_SECONDS	6
+#define CONF_RESETS_SECONDS_MAX 86400
+/* ... and how long its process may take to end before it is killed. */
+#define CONF_KILL_TIMEOUT     10 /* seconds */
+#define CONF_KILL_TIMEOUT_MAX 300
+
 struct conf {
 	struct conf_vms vms;
 	struct conf_switches switches;
@@ -63,8 +72,12 @@ struct conf {
 	uint32_t socket_uid; /* `socket owner' */
 	uint32_t socket_gid;
 	int socket_given;
-	uint32_t parallel;     /* staggered start; 0: not given */
-	uint32_t delay;	       /* seconds, if parallel is not 0 */
+	uint32_t parallel; /* staggered start; 0: not given */
+	uint32_t delay;	   /* seconds, if parallel is not 0 */
+	uint32_t resets;   /* in as many seconds: always valid */
+	uint32_t resets_seconds;
+	uint32_t kill_timeout; /* seconds; always valid */
+	int limits_given;      /* one of these three */
 	uint32_t local_prefix; /* host byte order; always valid */
 	uint32_t local_mask;
 	int local_given;
@@ -108,6 +121,8 @@ enum {
 struct conf_opts {
 	const char *const *macros; /* "name=value", NULL-terminated */
 	unsigned int flags;	   /* CONF_* */
+	/* Where relative names begin; NULL: here; "": nobody knows. */
+	const char *dir;
 	conf_report report;
 	void *arg;
 	/* 1 if the parent knows a switch of this name already; may be NULL. */

@@ -68,7 +68,9 @@ enum conf_word {
 enum conf_global {
 	G_DNS,
 	G_DOMAIN,
+	G_KILL_TIMEOUT,
 	G_NTP,
+	G_RESET_LIMIT,
 	G_STATUS,
 	G_MAX
 };
@@ -108,6 +110,13 @@ struct owner {
 	uint32_t uid;
 	int64_t gid;
 };
+
+/* conf.c */
+/*
+ * `path' from where relative names begin, as an absolute one that has room
+ * for PATH_MAX bytes.  0, or -1 with errno.
+ */
+int conf_path(const struct parser *p, const char *path, char *full);
 
 /* lex.c */
 int conf_push(struct parser *p, const char *path);
@@ -176,9 +185,11 @@ int status_shows(struct parser *p, const char *what);
 int agentx_context(struct parser *p, const char *s);
 int agentx_path(struct parser *p, const char *s);
 int staggered(struct parser *p, int64_t parallel, int64_t delay);
+int reset_limit(struct parser *p, int64_t n, int64_t seconds);
+int kill_timeout(struct parser *p, int64_t n);
 /* For the others in build*.c: is this the first `w' of its block? */
 int once(struct parser *p, enum conf_word w);
-/* ... the first `what' of all files? */
+/* ... and of all files, where it is called `what'? */
 int once_global(struct parser *p, enum conf_global g, const char *what);
 /* A new block, or a part of one, begins: forget these. */
 void forget(struct parser *p, const enum conf_word *w, size_t n);

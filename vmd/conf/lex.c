@@ -38,10 +38,11 @@ static const struct {
 	{ "enable", ENABLE },		{ "firmware", FIRMWARE },
 	{ "format", FORMAT },		{ "forward", FORWARD },
 	{ "group", GROUP },		{ "id", ID },
-	{ "include", INCLUDE },		{ "inet6", INET6 },
-	{ "initrd", INITRD },		{ "instance", INSTANCE },
-	{ "interface", INTERFACE },	{ "interfaces", INTERFACES },
-	{ "isolated", ISOLATED },	{ "limit", LIMIT },
+	{ "in", IN },			{ "include", INCLUDE },
+	{ "inet6", INET6 },		{ "initrd", INITRD },
+	{ "instance", INSTANCE },	{ "interface", INTERFACE },
+	{ "interfaces", INTERFACES },	{ "isolated", ISOLATED },
+	{ "kill", KILL },		{ "limit", LIMIT },
 	{ "lladdr", LLADDR },		{ "local", LOCAL },
 	{ "locked", LOCKED },		{ "log", LOG },
 	{ "memory", MEMORY },		{ "mtu", MTU },
@@ -50,16 +51,16 @@ static const struct {
 	{ "owner", OWNER },		{ "parallel", PARALLEL },
 	{ "path", PATH },		{ "prefix", PREFIX },
 	{ "rdomain", RDOMAIN },		{ "readonly", READONLY },
-	{ "restart", RESTART },		{ "serial", SERIAL },
-	{ "sev", SEV },			{ "seves", SEVES },
-	{ "size", SIZE },		{ "socket", SOCKET },
-	{ "staggered", STAGGERED },	{ "start", START },
-	{ "status", STATUS },		{ "stop", STOP },
-	{ "switch", SWITCH },		{ "tcp", TCP },
-	{ "timeout", TIMEOUT },		{ "to", TO },
-	{ "udp", UDP },			{ "up", UP },
-	{ "user", USER },		{ "vm", VM },
-	{ "vms", VMS },
+	{ "reset", RESET },	{ "restart", RESTART },
+	{ "serial", SERIAL },	{ "sev", SEV },
+	{ "seves", SEVES },	{ "size", SIZE },
+	{ "socket", SOCKET },	{ "staggered", STAGGERED },
+	{ "start", START },	{ "status", STATUS },
+	{ "stop", STOP },	{ "switch", SWITCH },
+	{ "tcp", TCP },		{ "timeout", TIMEOUT },
+	{ "to", TO },		{ "udp", UDP },
+	{ "up", UP },		{ "user", USER },
+	{ "vm", VM },		{ "vms", VMS },
 };
 /* clang-format on */
 
@@ -217,10 +218,12 @@ is_open(const struct parser *p, const struct source *s)
 static int
 open_file(const struct parser *p, const char *path, struct stat *st)
 {
+	char full[PATH_MAX];
 	int fd, e;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) ==
-	    -1)
+	if (conf_path(p, path, full) == -1 ||
+	    (fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) ==
+		-1)
 		return -1;
 	if (fstat(fd, st) == -1)
 		goto fail;

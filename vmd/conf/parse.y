@@ -46,7 +46,7 @@ static char *join(struct parser *p, char *a, char *b);
 %token	RDOMAIN SEV SEVES SIZE SOCKET STAGGERED START SWITCH UP VM
 %token	CMDLINE CONSOLE CPUS FIRMWARE INITRD LIMIT LOG OVERCOMMIT READONLY
 %token	RESTART SERIAL STATUS STOP TIMEOUT USER VMS
-%token	DNS DOMAIN FORWARD ISOLATED MTU NAT NTP TCP TO UDP
+%token	DNS DOMAIN FORWARD IN ISOLATED KILL MTU NAT NTP RESET TCP TO UDP
 %token	<number> NUMBER
 %token	<string> STRING
 %type	<string> string word newword netword parent tap
@@ -90,14 +90,20 @@ newword		: CMDLINE	{ $$ = strdup("cmdline"); }
 		| VMS		{ $$ = strdup("vms"); }
 		;
 
-/* Nothing of an interface follows a string: there they are a part of it. */
+/*
+ * Nothing of an interface follows a string, nor does what these begin or are
+ * amid: there they are a part of it.
+ */
 netword		: DNS		{ $$ = strdup("dns"); }
 		| DOMAIN	{ $$ = strdup("domain"); }
 		| FORWARD	{ $$ = strdup("forward"); }
+		| IN		{ $$ = strdup("in"); }
 		| ISOLATED	{ $$ = strdup("isolated"); }
+		| KILL		{ $$ = strdup("kill"); }
 		| MTU		{ $$ = strdup("mtu"); }
 		| NAT		{ $$ = strdup("nat"); }
 		| NTP		{ $$ = strdup("ntp"); }
+		| RESET		{ $$ = strdup("reset"); }
 		| TCP		{ $$ = strdup("tcp"); }
 		| TO		{ $$ = strdup("to"); }
 		| UDP		{ $$ = strdup("udp"); }
@@ -164,6 +170,10 @@ global		: LOCAL INET6	{ p->conf->local_inet6 = 1; }
 		| STAGGERED START PARALLEL NUMBER DELAY NUMBER {
 			OK(staggered(p, $4, $6));
 		}
+		| RESET LIMIT NUMBER IN NUMBER {
+			OK(reset_limit(p, $3, $5));
+		}
+		| KILL TIMEOUT NUMBER { OK(kill_timeout(p, $3)); }
 		| FIRMWARE string {
 			int rc = firmware(p, $2);
 
@@ -219,8 +229,8 @@ limitwho	: USER word	{
 		}
 		;
 
-limitopts	: limitopt optnl
-		| limitopts limitopt optnl
+limitopts	: limitopt optsep
+		| limitopts limitopt optsep
 		;
 
 limitopt	: CPUS NUMBER	{
@@ -292,8 +302,8 @@ swname		: string	{
 		}
 		;
 
-swopts		: swopt optnl
-		| swopts swopt optnl
+swopts		: swopt optsep
+		| swopts swopt optsep
 		;
 
 swopt		: ENABLE	{ p->sw_disabled = 0; }
@@ -338,8 +348,15 @@ parent		: /* empty */	{ $$ = NULL; }
 		| INSTANCE string { $$ = $2; }
 		;
 
-vmopts		: vmopt optnl
-		| vmopts vmopt optnl
+vmopts		: vmoptsep
+		| vmopts vmoptsep
+		;
+
+/* The commas after options of an interface without braces are its own. */
+vmoptsep	: vmopt optsep
+		| nic optsep
+		| nicline
+		| nicline '\n' optsep
 		;
 
 vmopt		: ENABLE	{ p->vm->flags &= ~(uint32_t)VMF_DISABLED; }
@@ -347,13 +364,6 @@ vmopt		: ENABLE	{ p->vm->flags &= ~(uint32_t)VMF_DISABLED; }
 		| SEV		{ p->vm->flags |= VMF_SEV; }
 		| SEVES		{ p->vm->flags |= VMF_SEV | VMF_SEVES; }
 		| DISK diskpath diskopts
-		| local INTERFACE tap {
-			int rc = nic_begin(p, $3, $1);
-
-			free($3);
-			$3 = NULL;	/* stays on the stack for a while */
-			OK(rc);
-		} ifopts	{ nic_end(p); }
 		| BOOT string	{
 			int rc = vm_boot(p, $2);
 
@@ -483,6 +493,21 @@ inslist		: insflag optsep
 		| inslist insflag optsep
 		;
 
+nic		: nicname	{ nic_end(p); }
+		| nicname '{' optnl iflist '}' { nic_end(p); }
+		;
+
+nicline		: nicname ifinline { nic_end(p); }
+		;
+
+nicname		: local INTERFACE tap {
+			int rc = nic_begin(p, $3, $1);
+
+			free($3);
+			OK(rc);
+		}
+		;
+
 local		: /* empty */	{ $$ = 0; }
 		| LOCAL		{ $$ = 1; }
 		;
@@ -491,17 +516,13 @@ tap		: /* empty */	{ $$ = NULL; }
 		| STRING
 		;
 
-ifopts		: /* empty */
-		| '{' optnl iflist '}'
-		| ifinline
-		;
-
 iflist		: ifopt optsep
 		| iflist ifopt optsep
 		;
 
-ifinline	: ifopt optcomma
-		| ifinline ifopt optcomma
+ifinline	: ifopt
+		| ifinline ifopt
+		| ifinline ','
 		;
 
 ifopt		: SWITCH word	{

@@ -130,6 +130,8 @@ const struct msg_handler control_client_msgs[] = {
 	{ IMSG_VMDOP_WAIT_VM_REQUEST,	ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_PAUSE_VM,		ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_UNPAUSE_VM,	ROLE_CLIENT, control_request },
+	{ IMSG_VMDOP_ENABLE_VM,		ROLE_CLIENT, control_request },
+	{ IMSG_VMDOP_DISABLE_VM,	ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_GET_INFO_VM_REQUEST, ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_LOAD,		ROLE_CLIENT, control_request },
 	{ IMSG_VMDOP_RELOAD,		ROLE_CLIENT, control_request },

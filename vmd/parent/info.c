@@ -70,6 +70,7 @@ fill(struct vm *v, int details, int64_t since, struct vm_info *i)
 	i->started = v->started;
 	i->exit = v->exit;
 	i->tty = v->tty;
+	i->held = v->held != 0;
 	if (!details)
 		return;
 	i->exit_text = v->exit_text;

@@ -11,6 +11,7 @@ PARENT_SRCS = \
 	vmd/parent/files.c \
 	vmd/parent/fuse.c \
 	vmd/parent/helper.c \
+	vmd/parent/hold.c \
 	vmd/parent/hosts.c \
 	vmd/parent/ids.c \
 	vmd/parent/image.c \
@@ -52,6 +53,13 @@ PARENT_SRCS = \
 	lib/disk/imglock.c \
 	lib/net/addr.c \
 	$(NET_MAC_SRCS)
+
+OPENMSG_SRCS = vmd/parent/cred.c vmd/parent/open_msg.c $(PROTO_TEST_SRCS)
+UNIT += open_msg_test
+open_msg_test_SRCS = $(OPENMSG_SRCS)
+
+FUZZ += openmsg
+openmsg_FUZZ_SRCS = $(OPENMSG_SRCS)
 
 UNIT += opener_test
 opener_test_SRCS = \

@@ -45,6 +45,8 @@ static const struct msg_handler parent_msgs[] = {
 	{ IMSG_VMDOP_WAIT_VM_REQUEST, ROLE_CONTROL, parent_wait_vm_request },
 	{ IMSG_VMDOP_PAUSE_VM,	ROLE_CONTROL,	parent_pause_vm },
 	{ IMSG_VMDOP_UNPAUSE_VM, ROLE_CONTROL,	parent_pause_vm },
+	{ IMSG_VMDOP_ENABLE_VM,	ROLE_CONTROL,	parent_hold_vm },
+	{ IMSG_VMDOP_DISABLE_VM, ROLE_CONTROL,	parent_hold_vm },
 	{ IMSG_VMDOP_GET_INFO_VM_REQUEST, ROLE_CONTROL,
 	  parent_get_info_vm_request },
 	{ IMSG_VMDOP_LOAD,	ROLE_CONTROL,	parent_load },

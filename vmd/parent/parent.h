@@ -306,6 +306,7 @@ msg_fn parent_start_vm_request, parent_start_vm_response;   /* start.c */
 msg_fn parent_terminate_vm_request, parent_wait_vm_request; /* stop.c */
 msg_fn parent_terminate_vm_event, parent_vm_late;	    /* stop.c */
 msg_fn parent_pause_vm, parent_pause_vm_response, parent_vm_paused;
+msg_fn parent_hold_vm;				  /* hold.c */
 msg_fn parent_get_info_vm_request;		  /* info.c */
 msg_fn parent_devices_response;			  /* devstats.c */
 msg_fn parent_host_request, parent_host_response; /* info.c */

@@ -122,6 +122,7 @@ read_conf(struct parent *p, const char *path, unsigned int how, char *why,
 	struct conf_opts o = {
 		.macros = p->args->macros,
 		.flags = how & READ_MISSING_OK ? CONF_MISSING_OK : 0,
+		.dir = p->args->dir,
 		.report = complain,
 		.arg = &co,
 		.known_switch = known_switch,
@@ -252,7 +253,7 @@ queue_all(struct parent *p)
 		if (v->spec->flags & VMF_DISABLED) {
 			if (v->state == VMS_WAITING)
 				vm_cancel(v);
-		} else if (v->state == VMS_STOPPED) {
+		} else if (v->state == VMS_STOPPED && !v->held) {
 			vm_event(v, EV_QUEUE);
 		}
 	}
@@ -299,7 +300,7 @@ has_settings(const struct conf *c)
 	return c->socket_given || c->parallel != 0 || c->local_given ||
 	    c->local_inet6 || c->local_nat || c->ndns4 > 0 || c->ndns6 > 0 ||
 	    c->status_given || c->nntp4 > 0 || c->domain != NULL ||
-	    c->firmware != NULL || c->agentx;
+	    c->firmware != NULL || c->agentx || c->limits_given;
 }
 
 /* As a reload, but only what is new; the settings in use stay. */

@@ -142,6 +142,7 @@ prepare(struct vm *v, const struct cred *c, struct vm_spec *s)
 	v->cred = cred;
 	v->run_uid = c->uid;
 	v->given = s->given;
+	v->held = 0;
 	fdlist_close(&v->fds);
 	memset(&v->restart, 0, sizeof(v->restart));
 	return 0;

@@ -48,11 +48,13 @@ restart_how(enum vm_restart policy, enum vmexit exit, int asked,
 }
 
 int
-restart_allowed(struct restart *r, int64_t now)
+restart_allowed(struct restart *r, int64_t now, unsigned int limit,
+    int64_t window)
 {
-	const size_t last = RESTART_LIMIT - 1;
+	const size_t last = RESTART_LIMIT_MAX - 1;
+	int64_t before = r->times[RESTART_LIMIT_MAX - limit];
 
-	if (r->times[0] != 0 && now - r->times[0] < RESTART_WINDOW_MS)
+	if (before != 0 && now - before < window)
 		return 0;
 	memmove(&r->times[0], &r->times[1], last * sizeof(r->times[0]));
 	r->times[last] = now;

@@ -9,7 +9,7 @@
 #include "vmd/parent/net.h"
 #include "vmd/parent/parent.h"
 
-#define FORCED_GRACE 15 /* seconds; vmm kills after 10 */
+#define FORCED_GRACE 5 /* seconds after vmm has killed them */
 
 enum {
 	GUESTS_ASKED = 1,
@@ -56,7 +56,7 @@ static void
 force(struct parent *p)
 {
 	p->stopping = GUESTS_FORCED;
-	set_deadline(p, FORCED_GRACE);
+	set_deadline(p, (int)p->conf->kill_timeout + FORCED_GRACE);
 	stop_all(p, 1);
 }
 

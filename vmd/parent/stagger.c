@@ -58,6 +58,16 @@ stagger_start(struct parent *p)
 		}
 		vm_start_self(v);
 	}
+	/* Nobody is left to wait for it. */
+	if (p->stagger != NULL)
+		event_del(p->stagger);
+}
+
+void
+stagger_more(struct parent *p)
+{
+	if (p->stagger == NULL || !event_pending(p->stagger, EV_TIMEOUT, NULL))
+		stagger_start(p);
 }
 
 static void

@@ -29,6 +29,7 @@ send_stop(struct vm *v, int force, const struct msg_hdr *hdr)
 		.flags = force ? VMOP_FORCE : 0,
 		.id = v->spec->id,
 		.generation = v->generation,
+		.arg = p->conf->kill_timeout,
 	};
 	struct msg_hdr h = { 0 };
 	struct request *r;
@@ -177,6 +178,17 @@ vm_cancel(struct vm *v)
 	settle(v);
 }
 
+_Static_assert(CONF_RESETS_MAX <= RESTART_LIMIT_MAX, "remember them all");
+
+static int
+may_reset(struct vm *v)
+{
+	const struct conf *c = v->parent->conf;
+
+	return restart_allowed(&v->restart, now_ms(), c->resets,
+	    (int64_t)c->resets_seconds * 1000);
+}
+
 static void
 after(struct vm *v, enum vmexit exit)
 {
@@ -185,13 +197,15 @@ after(struct vm *v, enum vmexit exit)
 	int asked = v->asked || v->parent->stopping;
 
 	how = restart_how(s->restart, exit, asked, s->bootdev);
-	if (how == RESTART_NOW && !restart_allowed(&v->restart, now_ms())) {
+	if (how == RESTART_NOW && !may_reset(v)) {
 		log_warnx("%s: reset too often", v->spec->name);
 		free(v->exit_text);
 		v->exit_text = strdup("reset too often");
 		how = restart_by_policy(s->restart, exit) ? RESTART_LATER :
 							    RESTART_NO;
 	}
+	if (how == RESTART_LATER && v->held)
+		how = RESTART_NO;
 	if (how == RESTART_NOW) {
 		vm_start(v, NULL);
 	} else if (how == RESTART_LATER) {

@@ -41,6 +41,7 @@ struct vm {
 	int lost;	     /* vmm went first: who knows what still runs */
 	int late;	     /* killed, and not gone: `error' says why */
 	int asked;	     /* to stop, by a person or the daemon */
+	int held;	     /* disabled by a person: see hold.c */
 	int doomed;	     /* by `reset': forgotten when it ends */
 	int32_t pid;
 	struct cred *cred; /* who started this run; NULL: daemon */
@@ -167,6 +168,8 @@ void vm_all_lost(struct parent *p, const char *text);
 
 /* Start what is waiting, some at a time. */
 void stagger_start(struct parent *p);
+/* ... unless the next ones have their time already. */
+void stagger_more(struct parent *p);
 /* Start `v' again in `delay' seconds. */
 void restart_later(struct vm *v, unsigned int delay);
 

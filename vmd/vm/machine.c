@@ -35,7 +35,7 @@ vm_memory(struct gmem *g, uint64_t bytes)
 	uint64_t low;
 
 	bytes &= ~(PAGE - 1);
-	if (bytes <= LOW) {
+	if (bytes < VM_MIN_MEMORY) {
 		errno = EINVAL;
 		return -1;
 	}

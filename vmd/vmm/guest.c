@@ -70,7 +70,7 @@ set_deadline(struct guest *g, unsigned int seconds)
 }
 
 void
-guest_stop(struct guest *g)
+guest_stop(struct guest *g, unsigned int kill_s)
 {
 	const struct msg_hdr none = { 0 };
 
@@ -79,7 +79,7 @@ guest_stop(struct guest *g)
 	g->stopping = 1;
 	/* If it does not hear this it is ending already. */
 	peer_send(g->peer, IMSG_VMDOP_VM_STOP, none, NULL, NULL, 0);
-	set_deadline(g, g->m->kill_s);
+	set_deadline(g, kill_s == 0 ? g->m->kill_s : kill_s);
 }
 
 /* It did not come up, or did not end, in time. */

@@ -129,15 +129,16 @@ answer_type(uint32_t type)
 }
 
 static void
-terminate(struct peer *p, struct msg *m, struct guest *g, uint32_t flags)
+terminate(struct peer *p, struct msg *m, struct guest *g,
+    const struct vmop_id *v)
 {
 	const struct msg_hdr none = { 0 };
 	struct vmop_result r = { .err = VMERR_OK };
 
 	r.id = g->id;
 	r.generation = g->generation;
-	if (flags & VMOP_FORCE)
-		guest_stop(g);
+	if (v->flags & VMOP_FORCE)
+		guest_stop(g, v->arg);
 	else
 		peer_send(g->peer, IMSG_VMDOP_VM_SHUTDOWN, none, NULL, NULL, 0);
 	peer_result(p, IMSG_VMDOP_TERMINATE_VM_RESPONSE, m->hdr, &r);
@@ -158,7 +159,7 @@ vmm_order(struct peer *p, struct msg *m)
 	if (g == NULL)
 		peer_fail(p, m, type, VMERR_NOTRUNNING, "no such run");
 	else if (m->type == IMSG_VMDOP_TERMINATE_VM_REQUEST)
-		terminate(p, m, g, v.flags);
+		terminate(p, m, g, &v);
 	else if (m->type == IMSG_VMDOP_UNPAUSE_VM && devices_retry(g) == -1)
 		peer_fail(p, m, type, VMERR_GUEST,
 		    "a device cannot be started again: %s", strerror(errno));
@@ -215,7 +216,7 @@ vmm_shutdown(struct peer *p, struct msg *m)
 	if (role->kill_s > VMM_END_S)
 		role->kill_s = VMM_END_S;
 	TAILQ_FOREACH(g, &role->guests, entry)
-		guest_stop(g);
+		guest_stop(g, role->kill_s);
 	if (TAILQ_EMPTY(&role->guests))
 		event_base_loopbreak(role->base);
 	return 0;

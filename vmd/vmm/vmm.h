@@ -107,7 +107,7 @@ struct vmm_role {
 	/* Deadlines in seconds: VMM_*_S, less in tests. */
 	unsigned int launch_s;
 	unsigned int order_s;
-	unsigned int kill_s;
+	unsigned int kill_s; /* where an order says nothing else */
 	unsigned int close_s;
 	unsigned int reap_s;
 	int ending; /* CTL_SHUTDOWN */
@@ -147,8 +147,11 @@ int pidfd_watch(struct event *ev, struct event_base *base, int pidfd);
 void guest_kill(struct guest *g, const char *why, enum vmerr e);
 /* Tell the parent what it reports of itself; 0: it has ended. */
 void guest_report(const struct guest *g, uint32_t own);
-/* Ask it to end, and see to it that it does. */
-void guest_stop(struct guest *g);
+/*
+ * Ask it to end, and see to it that it does: with SIGKILL after `kill_s'
+ * seconds, or if that is 0 after those of the role.
+ */
+void guest_stop(struct guest *g, unsigned int kill_s);
 /* Pass an order on; `m' is answered in every case, once. */
 void guest_order(struct guest *g, struct msg *m, const struct vmop_id *v,
     uint32_t answer);
