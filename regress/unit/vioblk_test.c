@@ -46,6 +46,7 @@ make(void **state, uint32_t flags)
 	keep = dup(fd);
 	assert_int_equal(fake_open(&o->f, &vioblk_ops, &fd, 1, flags, 0), 0);
 	o->fd = keep;
+	o->f.watch.on = 1;
 	fake_activate(&o->f, 0, FLUSHES);
 	*state = o;
 	return 0;

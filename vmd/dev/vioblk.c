@@ -118,12 +118,25 @@ report(struct request *r, int error)
 		    b->errors == 8 ? " (from now on not each is told)" : "");
 }
 
+/* A read that failed may have put something there, too. */
+static void
+wrote(const struct request *r)
+{
+	const struct vq_chain *c = &r->chain;
+	const struct iovec status = { r->status, 1 };
+
+	if (r->type == VIRTIO_BLK_T_IN || r->type == VIRTIO_BLK_T_GET_ID)
+		vq_wrote(&r->q->vq, c->wr, c->nwr, 0, c->wrlen - 1);
+	vq_wrote(&r->q->vq, &status, 1, 0, 1);
+}
+
 static void
 finish(struct request *r, uint8_t status)
 {
 	uint32_t len = status == VIRTIO_BLK_S_OK ? r->written : 0;
 
 	*r->status = status;
+	wrote(r);
 	dev_end(r->b->d, r->q, r->chain.head, len + 1);
 	request_put(r);
 }
