@@ -6,4 +6,5 @@ HOST_TESTS += \
 	regress/daemon/devstats.py \
 	regress/daemon/disk.py \
 	regress/daemon/net.py \
+	regress/daemon/noring.py \
 	regress/daemon/user.py
