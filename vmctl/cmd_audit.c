@@ -39,11 +39,15 @@ add_subject(struct vmctl *ctl, struct audit *au, struct answer *a)
 	struct subject *s;
 
 	s = reallocarray(au->subjects, au->n + 1, sizeof(*s));
-	if (s == NULL || au->n == MAXPROCS) {
-		complain(ctl, NULL, "too many processes");
+	if (s == NULL) {
+		complain(ctl, NULL, "processes: %s", strerror(errno));
 		return ST_FAILED;
 	}
 	au->subjects = s;
+	if (au->n == MAXPROCS) {
+		complain(ctl, NULL, "too many processes: at most %d", MAXPROCS);
+		return ST_FAILED;
+	}
 	memset(&s[au->n], 0, sizeof(*s));
 	if (proc_info_get(&a->body, &s[au->n].info) == -1) {
 		complain(ctl, NULL, "malformed answer");

@@ -33,8 +33,12 @@ parse_size(struct vmctl *ctl, const char *s, struct job *job)
 	uint64_t n;
 
 	if (scaled_parse(s, &n) == -1) {
-		complain(ctl, NULL, "invalid size: %s",
-		    errno == ERANGE ? "too large" : "not a number");
+		if (errno == ERANGE)
+			complain(ctl, NULL,
+			    "invalid size: too large: at most %llu bytes",
+			    (unsigned long long)SCALED_MAX);
+		else
+			complain(ctl, NULL, "invalid size: not a number");
 		return ST_FAILED;
 	}
 	if (n < MB) {

@@ -22,9 +22,11 @@
 
 #include "lib/proto/wire.h"
 #include "lib/sandbox/sandbox.h"
+#include "lib/util/scaled.h"
 #include "vmctl/cmd_disk.h"
 
 #define MB	    (1ULL << 20)
+#define SIZE_LIMIT  (SCALED_MAX - (MB - 1)) /* whole megabytes */
 #define NOBODY	    65534
 #define PROGRESS_MS 100
 
@@ -173,8 +175,11 @@ new_size(struct child *c, struct image_spec *s)
 		    (unsigned long long)src);
 	if (s->size < src)
 		s->size = src;
-	if (s->size > INT64_MAX - MB)
-		return refuse(c, "the source is too large");
+	if (s->size > SIZE_LIMIT)
+		return refuse(c,
+		    "the source has %llu bytes, too large: at most %llu",
+		    (unsigned long long)s->size,
+		    (unsigned long long)SIZE_LIMIT);
 	s->size = (s->size + MB - 1) & ~(MB - 1);
 	return 0;
 }

@@ -146,7 +146,8 @@ opt_nic(struct start *s, int opt, const char *sw)
 	struct nic_spec *n;
 
 	if (v->nnics >= VM_MAX_NICS) {
-		complain(s->ctl, NULL, "-%c: too many interfaces", opt);
+		complain(s->ctl, NULL, "-%c: too many interfaces: at most %d",
+		    opt, VM_MAX_NICS);
 		return ST_FAILED;
 	}
 	n = &v->nics[v->nnics];
@@ -233,12 +234,16 @@ opt_bootdev(struct start *s)
 static int
 opt_cmdline(struct start *s)
 {
+	char why[64];
 	int rc;
 
 	if ((rc = once(s, 'a', VMGIVEN_CMDLINE)) != ST_DONE)
 		return rc;
-	if (strlen(optarg) >= VM_CMDLINE_MAX)
-		return bad(s, 'a', "too long");
+	if (strlen(optarg) >= VM_CMDLINE_MAX) {
+		snprintf(why, sizeof(why), "too long: at most %d bytes",
+		    VM_CMDLINE_MAX - 1);
+		return bad(s, 'a', why);
+	}
 	if ((s->spec->cmdline = strdup(optarg)) == NULL)
 		return bad(s, 'a', strerror(errno));
 	return ST_DONE;

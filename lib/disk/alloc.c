@@ -408,6 +408,9 @@ alloc_take(struct disk *d, unsigned int want, uint64_t *host, unsigned int *got,
 	struct run *r = &a->pool[0];
 
 	if (a->pool_n == 0) {
+		/* The next would be counted, and lost, like the last. */
+		if ((errno = d->lost) != 0)
+			return -1;
 		wait_on(&a->wait, w);
 		if (a->next == NULL)
 			alloc_run(a);
@@ -420,7 +423,7 @@ alloc_take(struct disk *d, unsigned int want, uint64_t *host, unsigned int *got,
 	a->pool_n -= *got;
 	if (r->n == 0)
 		memmove(r, r + 1, --a->npool * sizeof(*r));
-	a->low = !a->closing && a->pool_n < a->target / 4 &&
+	a->low = !a->closing && d->lost == 0 && a->pool_n < a->target / 4 &&
 	    a->npool < RUNS_MAX / 2;
 	if (a->low && a->next == NULL)
 		alloc_run(a);

@@ -49,10 +49,11 @@ ceil_div(uint64_t a, uint64_t b)
 }
 
 static int
-too_large(struct image_new *n)
+too_large(struct image_new *n, const char *what, uint64_t limit)
 {
-	snprintf(n->why, n->whylen, "a size of %llu bytes is too large",
-	    (unsigned long long)n->spec->size);
+	snprintf(n->why, n->whylen,
+	    "a size of %llu bytes is too large: %sat most %llu",
+	    (unsigned long long)n->spec->size, what, (unsigned long long)limit);
 	errno = EFBIG;
 	return -1;
 }
@@ -65,7 +66,8 @@ lay_out(struct image_new *n)
 
 	n->l1_size = ceil_div(n->spec->size, 1ULL << L1_BITS);
 	if (n->l1_size > QCOW2_L1_MAX / 8)
-		return too_large(n);
+		return too_large(n, "an L1 table reaches ",
+		    (uint64_t)QCOW2_L1_MAX / 8 << L1_BITS);
 	if (n->l1_size == 0)
 		n->l1_size = 1; /* a table has a cluster */
 	l1_clusters = ceil_div(n->l1_size * 8, CLUSTER);
@@ -74,7 +76,8 @@ lay_out(struct image_new *n)
 	blocks = ceil_div(most + most / 1024 + 1, REF_ENTRIES);
 	n->ref_clusters = ceil_div(blocks * 8, CLUSTER);
 	if (n->ref_clusters > QCOW2_REFTABLE_MAX / CLUSTER)
-		return too_large(n);
+		return too_large(n, "with metadata, refcounts reach ",
+		    (uint64_t)QCOW2_REFTABLE_MAX / 8 * REF_ENTRIES * CLUSTER);
 	n->ref_off = (1 + l1_clusters) * CLUSTER;
 	n->next = 1 + l1_clusters + n->ref_clusters;
 	n->l2_idx = NO_L2;
@@ -90,8 +93,8 @@ begin(struct image_new *n)
 {
 	const struct image_spec *s = n->spec;
 
-	if (s->size > INT64_MAX)
-		return too_large(n);
+	if (s->size > QCOW2_SIZE_MAX)
+		return too_large(n, "", QCOW2_SIZE_MAX);
 	if (s->backing != NULL &&
 	    (!s->qcow2 || strlen(s->backing) > QCOW2_BACKING_MAX)) {
 		snprintf(n->why, n->whylen,

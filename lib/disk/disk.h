@@ -61,7 +61,10 @@ struct disk_layer {
  */
 struct disk *disk_open(struct io *io, const struct disk_layer *layers,
     size_t nlayers, unsigned int flags, char *why, size_t len);
-/* Flush and free; nothing may be in flight.  0, or -1 with errno. */
+/*
+ * Flush and free; nothing may be in flight.  0, or -1 with errno, also if an
+ * fdatasync(2) before has failed.
+ */
 int disk_close(struct disk *d);
 uint64_t disk_size(const struct disk *d); /* bytes, a multiple of 512 */
 /* Preferred unit of a discard, in bytes; 0: cannot. */
@@ -69,7 +72,8 @@ uint64_t disk_discard_unit(const struct disk *d);
 
 /*
  * Begin a request; at most as many at a time as the io has depth / 2.
- * FLUSH covers what was done before it was submitted.
+ * FLUSH covers what was done before it was submitted.  Once an fdatasync(2)
+ * of the image has failed, whoever had asked for it, all FLUSHes fail.
  */
 void disk_submit(struct disk *d, struct disk_req *r);
 

@@ -184,6 +184,7 @@ struct disk {
 	struct io *io;
 	int rdonly;
 	int failed; /* an errno: metadata makes no sense */
+	int lost;   /* an errno: an fdatasync(2) has failed, see sync.c */
 	uint64_t size;
 	size_t nlayers;
 	struct layer layers[DISK_LAYERS_MAX];
@@ -215,7 +216,10 @@ uint64_t task_skip(const struct task *t);
 /* raw.c */
 void raw_run(struct task *t);
 
-/* sync.c: after an fdatasync(2) of the top that begins after now. */
+/*
+ * sync.c: after an fdatasync(2) of the top that begins after now; an error
+ * if that or one before it has failed.
+ */
 void sync_wait(struct disk *d, struct waiter *w);
 
 /* locks.c: the clusters of [t->pos, t->end); 0: wait */

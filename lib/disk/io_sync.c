@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/disk/io_int.h"
@@ -66,10 +67,15 @@ perform_all(struct io *io)
 	return n;
 }
 
-/* Those behind the first POLLS_MAX come when these are done. */
+/*
+ * Those behind the first POLLS_MAX come when these are done.  ppoll(2), not
+ * poll(2): when we are stopped and continued the kernel starts that again
+ * by restart_syscall(2), which our filters do not have.
+ */
 static int
-poll_all(struct io *io, int timeout_ms)
+poll_all(struct io *io, int wait)
 {
+	static const struct timespec now;
 	struct pollfd pfd[POLLS_MAX];
 	struct io_list all = io->polls;
 	struct io_op *op, *next;
@@ -83,7 +89,7 @@ poll_all(struct io *io, int timeout_ms)
 	}
 	if (n == 0)
 		return 0;
-	if (poll(pfd, n, timeout_ms) == -1)
+	if (ppoll(pfd, n, wait ? NULL : &now, NULL) == -1)
 		return errno == EINTR ? 0 : -1;
 	io_list_init(&io->polls);
 	for (op = all.first; op != NULL; op = next, i++) {
@@ -110,7 +116,7 @@ io_sync_run(struct io *io, int wait)
 		n = perform_all(io);
 		if (io->queue.first == NULL && io->polls.first == NULL)
 			return n;
-		m = poll_all(io, wait && n == 0 ? -1 : 0);
+		m = poll_all(io, wait && n == 0);
 		if (m == -1)
 			return -1;
 		n += m;

@@ -48,6 +48,11 @@ UNIT += disk_kill_test
 disk_kill_test_SRCS = regress/unit/disk_rig.c $(IO_SRCS) $(DISK_SRCS)
 disk_kill_test_LIBS = $(DISK_LIBS)
 
+UNIT += disk_lost_test
+disk_lost_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \
+	regress/unit/fake_ioq.c $(DISK_SRCS)
+disk_lost_test_LIBS = -lz -lzstd
+
 UNIT += disk_order_test
 disk_order_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \
 	regress/unit/fake_ioq.c $(DISK_SRCS)

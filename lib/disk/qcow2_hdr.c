@@ -236,10 +236,11 @@ check_kind(const struct qcow2_hdr *h, struct input *in, unsigned int flags)
 		return qcow2_refuse(in, ENOTSUP,
 		    "images with internal snapshots "
 		    "can only be read");
-	if (h->size > INT64_MAX)
+	if (h->size > QCOW2_SIZE_MAX)
 		return qcow2_refuse(in, EINVAL,
-		    "a size of %llu bytes is too large",
-		    (unsigned long long)h->size);
+		    "a size of %llu bytes is too large: at most %llu",
+		    (unsigned long long)h->size,
+		    (unsigned long long)QCOW2_SIZE_MAX);
 	return 0;
 }
 
@@ -311,9 +312,9 @@ check_tables(const struct qcow2_hdr *h, struct input *in)
 	if (h->l1_size > QCOW2_L1_MAX / 8 || need > QCOW2_L1_MAX / 8)
 		return qcow2_refuse(in, EINVAL,
 		    "an L1 table of %llu entries is "
-		    "too large",
-		    (unsigned long long)(need > h->l1_size ? need :
-							     h->l1_size));
+		    "too large: at most %u",
+		    (unsigned long long)(need > h->l1_size ? need : h->l1_size),
+		    QCOW2_L1_MAX / 8);
 	if (h->l1_size < need)
 		return qcow2_refuse(in, EINVAL,
 		    "an L1 table of %u entries is too "
@@ -323,8 +324,8 @@ check_tables(const struct qcow2_hdr *h, struct input *in)
 		return qcow2_refuse(in, EINVAL, "there is no refcount table");
 	if (h->ref_clusters > QCOW2_REFTABLE_MAX >> h->cluster_bits)
 		return qcow2_refuse(in, EINVAL,
-		    "a refcount table of %u clusters is too large",
-		    h->ref_clusters);
+		    "a refcount table of %u clusters is too large: at most %u",
+		    h->ref_clusters, QCOW2_REFTABLE_MAX >> h->cluster_bits);
 	if (h->nbitmaps != 0 &&
 	    (h->bitmaps_len < (uint64_t)h->nbitmaps * BITMAP_MIN ||
 		h->bitmaps_len > (64U << 20)))

@@ -16,8 +16,9 @@
 #define QCOW2_V3_LEN	   104
 #define QCOW2_HDR_MAX	   (2U << 20) /* the largest first cluster */
 #define QCOW2_BACKING_MAX  1023
-#define QCOW2_L1_MAX	   (32U << 20) /* bytes */
-#define QCOW2_REFTABLE_MAX (8U << 20)  /* bytes */
+#define QCOW2_L1_MAX	   (32U << 20)		 /* bytes */
+#define QCOW2_REFTABLE_MAX (8U << 20)		 /* bytes */
+#define QCOW2_SIZE_MAX	   ((uint64_t)INT64_MAX) /* of the disk, bytes */
 
 /* Incompatible features. */
 #define QCOW2_DIRTY	  (1ULL << 0)

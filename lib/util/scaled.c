@@ -42,11 +42,11 @@ scaled_parse(const char *s, uint64_t *bytes)
 			goto invalid;
 		shift = 10 * (unsigned int)i;
 	}
-	if (whole > (uint64_t)INT64_MAX >> shift)
+	if (whole > SCALED_MAX >> shift)
 		goto range;
 	*bytes = whole << shift;
 	*bytes += (uint64_t)(((unsigned __int128)part << shift) / div);
-	if (*bytes > INT64_MAX)
+	if (*bytes > SCALED_MAX)
 		goto range;
 	return 0;
 invalid:

@@ -7,11 +7,13 @@
  * Sizes as people write them: "512M", "2.5G".
  */
 
+#define SCALED_MAX ((uint64_t)INT64_MAX)
+
 /*
  * Parse `s', digits with an optional fraction and one of the suffixes
  * B K M G T P E in either case (powers of 1024), into `bytes'.  Leading
  * blanks are allowed.  Returns 0, or -1 with errno EINVAL for anything
- * else and for a negative size, ERANGE for more than INT64_MAX.
+ * else and for a negative size, ERANGE for more than SCALED_MAX.
  */
 int scaled_parse(const char *s, uint64_t *bytes);
 

@@ -36,8 +36,8 @@ event_idx(const struct vq *q)
 static void
 dirty(const struct vq *q, uint64_t gpa, uint64_t len)
 {
-	if (q->conf.dirty != NULL)
-		q->conf.dirty(q->conf.dirty_arg, gpa, len);
+	if (q->conf.dirty != NULL && q->conf.dirty->mark != NULL)
+		q->conf.dirty->mark(q->conf.dirty->arg, gpa, len);
 }
 
 /* --- set-up -------------------------------------------------------------- */

@@ -39,15 +39,23 @@ struct vq_inflight {
 size_t vq_inflight_size(uint16_t size);
 void vq_inflight_clear(struct vq_inflight *r, uint16_t size);
 
+/*
+ * Who wants to know where a device wrote guest memory, after each write: a
+ * migration, perhaps.  mark is NULL as long as nobody does and may be set
+ * between any two calls.
+ */
+struct vq_dirty {
+	void (*mark)(void *arg, uint64_t gpa, uint64_t len);
+	void *arg;
+};
+
 struct vq_conf {
 	const struct gmem *mem; /* outlives the queue */
 	uint16_t size;		/* a power of two, 1..1024 */
 	uint64_t desc, avail, used;
 	uint64_t features;	      /* negotiated */
 	struct vq_inflight *inflight; /* or NULL */
-	/* The device wrote guest memory there; or NULL. */
-	void (*dirty)(void *arg, uint64_t gpa, uint64_t len);
-	void *dirty_arg;
+	const struct vq_dirty *dirty; /* outlives the queue; or NULL */
 };
 
 /* Fields are vq.c's. */
@@ -171,9 +179,11 @@ size_t vq_iov_put(const struct iovec *iov, size_t n, uint64_t off,
 int vq_iov_slice(const struct iovec *iov, size_t n, uint64_t off, uint64_t len,
     struct iovec *out, size_t max);
 /*
- * Tell conf.dirty of the first `len' bytes of the writable segments: after
- * writing, before vq_push().  Does nothing without conf.dirty.
+ * Tell conf.dirty of `len' bytes at `off' of a list in guest memory, or as
+ * many as are there: after each write, before vq_push().  All that the
+ * device wrote, whether the guest is told of it or not.
  */
-void vq_wrote(struct vq *q, const struct vq_chain *c, uint32_t len);
+void vq_wrote(const struct vq *q, const struct iovec *iov, size_t n,
+    uint64_t off, uint64_t len);
 
 #endif

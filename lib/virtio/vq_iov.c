@@ -117,16 +117,19 @@ address(const struct gmem *g, const void *p)
 }
 
 void
-vq_wrote(struct vq *q, const struct vq_chain *c, uint32_t len)
+vq_wrote(const struct vq *q, const struct iovec *iov, size_t n, uint64_t off,
+    uint64_t len)
 {
-	uint64_t n, left = len;
-	uint16_t i;
+	const struct vq_dirty *d = q->conf.dirty;
+	size_t i = 0, got;
+	uint8_t *p;
 
-	if (q->conf.dirty == NULL)
+	if (d == NULL || d->mark == NULL)
 		return;
-	for (i = 0; i < c->nwr && left > 0; i++, left -= n) {
-		n = c->wr[i].iov_len < left ? c->wr[i].iov_len : left;
-		q->conf.dirty(q->conf.dirty_arg,
-		    address(q->conf.mem, c->wr[i].iov_base), n);
+	while (len > 0) {
+		if ((got = step(iov, n, &i, &off, (size_t)len, &p)) == 0)
+			return;
+		d->mark(d->arg, address(q->conf.mem, p), got);
+		len -= got;
 	}
 }

@@ -7,4 +7,5 @@ HOST_TESTS += \
 	regress/daemon/disk.py \
 	regress/daemon/net.py \
 	regress/daemon/notun.py \
+	regress/daemon/noring.py \
 	regress/daemon/user.py

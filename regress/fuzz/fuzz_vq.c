@@ -58,6 +58,8 @@ marked(void *arg, uint64_t gpa, uint64_t len)
 		abort();
 }
 
+static const struct vq_dirty dirty = { marked, NULL };
+
 /* All of it is there, and what is written is the guest's. */
 static void
 use(const struct vq_chain *c, uint8_t with)
@@ -73,7 +75,7 @@ use(const struct vq_chain *c, uint8_t with)
 		abort();
 	memset(buf, with, sizeof(buf));
 	vq_iov_put(c->wr, c->nwr, 0, buf, c->wrlen);
-	vq_wrote(&q, c, c->wrlen);
+	vq_wrote(&q, c->wr, c->nwr, 0, c->wrlen);
 }
 
 static int
@@ -142,7 +144,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	conf.avail = 0x80;
 	conf.used = 0xa0;
 	conf.features = (uint64_t)take(&in, 1) << 28;
-	conf.dirty = marked;
+	conf.dirty = &dirty;
 	if ((how & 8) != 0)
 		conf.inflight = (struct vq_inflight *)record;
 	fill(&in, g.base, RAM);

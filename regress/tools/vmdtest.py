@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,25 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 def _die_with_us():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
+
+
+def no_ring():
+    """For preexec: as on a kernel without io_uring."""
+    _die_with_us()
+    code = b"".join(struct.pack("HBBI", *i) for i in (
+        (0x20, 0, 0, 4),                # the architecture:
+        (0x15, 0, 4, 0xc000003e),       # x86-64, and not x32
+        (0x20, 0, 0, 0),                # the number of the call:
+        (0x35, 2, 0, 0x40000000),
+        (0x15, 1, 0, 425),              # io_uring_setup
+        (0x06, 0, 0, 0x7fff0000),
+        (0x06, 0, 0, 0x50000 | 38)))    # ENOSYS
+    text = ctypes.create_string_buffer(code, len(code))
+    prog = ctypes.create_string_buffer(
+        struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(text)))
+    # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    if ctypes.CDLL(None).prctl(22, 2, prog) == -1:
+        raise OSError("seccomp")
 
 
 class Stream:
@@ -123,13 +143,14 @@ class Console:
 class Daemon:
     """A vmd with a socket and a state directory of its own."""
 
-    def __init__(self, conf, *options, dir=None):
+    def __init__(self, conf, *options, dir=None, preexec=_die_with_us):
         self.dir = dir or tempfile.mkdtemp(prefix="vmdtest.")
         os.chmod(self.dir, 0o755)
         self.sock = self.dir + "/vmd.sock"
         self.state = self.dir + "/state"
         self.conf = self.dir + "/vm.conf"
         self.options = options
+        self.preexec = preexec
         self.request = None
         self.write_conf(conf)
         self.start()
@@ -145,7 +166,7 @@ class Daemon:
             [BUILD + "/vmd", "-d", "-f", self.conf, "-s", self.sock,
              "-S", self.state, *self.options],
             stdin=subprocess.DEVNULL, stdout=w, stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_us)
+            preexec_fn=self.preexec)
         os.close(w)
         self.log = Stream(r)
         self.log.expect(r"startup")

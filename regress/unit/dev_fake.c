@@ -110,12 +110,15 @@ fake_activate(struct fake *f, unsigned int q, uint64_t features)
 		.avail = FAKE_AVAIL,
 		.used = FAKE_USED,
 		.features = features,
-		.inflight = f->record };
+		.inflight = f->record,
+		.dirty = &d->dirty };
 
 	vq_inflight_clear(f->record, FAKE_QUEUE);
 	v->dev = d;
 	v->n = q;
 	v->on = 1;
+	d->dirty = (struct vq_dirty){ f->watch.on ? watch_mark : NULL,
+		&f->watch };
 	d->features = features;
 	d->active = 1;
 	if (vq_init(&v->vq, &c) == -1 ||
@@ -130,6 +133,7 @@ fake_run(struct fake *f)
 	unsigned int i;
 	int rc = 0;
 
+	watch_begin(&f->watch, &d->mem, FAKE_MEM);
 	for (i = 0; i < d->nqueues; i++) {
 		struct dev_vq *q = &d->queues[i];
 
@@ -144,6 +148,7 @@ fake_run(struct fake *f)
 			vq_publish(&q->vq);
 		} while (rc == 0 && vq_kick_on(&q->vq));
 	}
+	watch_end(&f->watch);
 	return rc;
 }
 
@@ -154,9 +159,11 @@ fake_reset(struct fake *f)
 	unsigned int i;
 
 	d->resetting = 1;
+	watch_begin(&f->watch, &d->mem, FAKE_MEM);
 	while (d->busy > 0)
 		if (io_run(d->io, 1) == -1)
 			die();
+	watch_end(&f->watch);
 	d->resetting = d->active = d->broken = 0;
 	for (i = 0; i < d->nqueues; i++)
 		d->queues[i].on = 0;

@@ -6,6 +6,7 @@
  * guest memory, and what dev.c would do for it.
  */
 
+#include "regress/unit/dirty_watch.h"
 #include "vmd/dev/dev.h"
 
 #define FAKE_MEM   (1 << 20)
@@ -23,6 +24,7 @@ struct fake {
 	struct vq_inflight *record;
 	unsigned int ended;    /* requests */
 	uint64_t state_at_end; /* page.state when the last one did */
+	struct watch watch;    /* of memory, once it is on */
 };
 
 /*

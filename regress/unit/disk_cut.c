@@ -223,6 +223,15 @@ cut_here(size_t durable, size_t p, uint64_t now, unsigned int samples)
 		try(from, to, rig_random(), 1, now);
 }
 
+/* A sync failed: some of what is between never comes to the disk. */
+static void
+lose(const struct fake_event *from, const struct fake_event *to)
+{
+	for (; from < to; from++)
+		if (rig_random() % 2)
+			apply(from);
+}
+
 /* Cut after each operation. */
 void
 cut_all(unsigned int samples)
@@ -238,6 +247,10 @@ cut_all(unsigned int samples)
 		    0;
 		for (; durable < covers; durable++)
 			apply(&fake.log[durable]);
+		if (p > 0 && fake.log[p - 1].failed) {
+			lose(&fake.log[durable], &fake.log[p - 1]);
+			durable = p;
+		}
 		now = p < fake.n ? fake.log[p].clock - 1 : fake.clock;
 		cut_here(durable, p, now, samples);
 	}

@@ -22,7 +22,6 @@ fake_reset(void)
 		free(fake.log[i].data);
 	free(fake.log);
 	memset(&fake, 0, sizeof(fake));
-	fake.fail_after = -1;
 }
 
 size_t
@@ -116,12 +115,29 @@ do_fallocate(int fd, const struct io_op *op)
 	return 0;
 }
 
+/* Less often than other changes: after that no flush succeeds. */
+static int
+sync_fails(void)
+{
+	if (fake.fail_syncs > 0) {
+		fake.fail_syncs--;
+		return 1;
+	}
+	return one_in(fake.fail_one_in) && one_in(2);
+}
+
 static int
 do_sync(const struct io_op *op)
 {
-	if (fake.recording)
-		record(FAKE_SYNC, 0, 0)->covers = op->len;
-	return 0;
+	struct fake_event *e;
+	int failed = sync_fails();
+
+	if (fake.recording) {
+		e = record(FAKE_SYNC, 0, 0);
+		e->covers = failed ? 0 : op->len;
+		e->failed = failed;
+	}
+	return failed ? -EIO : 0;
 }
 
 int
@@ -130,10 +146,9 @@ fake_do(int fd, const struct io_op *op)
 	if (op->kind == OP_READ)
 		return do_read(fd, op);
 	fake.ops++;
-	if (one_in(fake.fail_one_in) ||
-	    (fake.fail_after >= 0 && fake.ops > (size_t)fake.fail_after))
+	if (op->kind == OP_SYNC)
+		return do_sync(op);
+	if (one_in(fake.fail_one_in))
 		return rig_random() % 2 ? -EIO : -ENOSPC;
-	if (op->kind == OP_WRITE)
-		return do_write(fd, op);
-	return op->kind == OP_SYNC ? do_sync(op) : do_fallocate(fd, op);
+	return op->kind == OP_WRITE ? do_write(fd, op) : do_fallocate(fd, op);
 }

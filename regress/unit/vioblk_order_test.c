@@ -369,8 +369,31 @@ no_features(void **state)
 static void
 off_at_first(void **state)
 {
-	all_kept(WCE, 0);
 	all_kept(WCE | FLUSH, 0);
+}
+
+/*
+ * It can switch it and not flush it: off, and the guest sees that.  What it
+ * switched on itself stays so when the device's process is replaced.
+ */
+static void
+off_without_flush(void **state)
+{
+	uint8_t now;
+
+	all_kept(WCE, 1);
+	begin(0, 0, WCE, 1);
+	virtio_page_read(&o->f.page.virtio, OFFSET, &now, 1);
+	assert_int_equal(now, 0);
+	set_cache(1);
+	o->f.d.resumed = 1;
+	assert_int_equal(o->f.d.ops->activate(&o->f.d), 0);
+	virtio_page_read(&o->f.page.virtio, OFFSET, &now, 1);
+	assert_int_equal(now, 1);
+	work(ROUNDS);
+	finish();
+	assert_true(o->lost > 0);
+	end();
 }
 
 /* It is switched off under requests in flight. */
@@ -401,6 +424,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_features),
 		cmocka_unit_test(off_at_first),
+		cmocka_unit_test(off_without_flush),
 		cmocka_unit_test(switched_off),
 	};
 

@@ -46,6 +46,7 @@ make(void **state, uint32_t flags)
 	keep = dup(fd);
 	assert_int_equal(fake_open(&o->f, &vioblk_ops, &fd, 1, flags, 0), 0);
 	o->fd = keep;
+	o->f.watch.on = 1;
 	fake_activate(&o->f, 0, FLUSHES);
 	*state = o;
 	return 0;
@@ -242,7 +243,7 @@ bad_data(void **state)
 static void
 unknown_types(void **state)
 {
-	static const uint32_t types[] = { 2, 3, 5, 7, 9, 10, 12, 14, 15, 16,
+	static const uint32_t types[] = { 2, 3, 7, 9, 10, 12, 14, 15, 16,
 		0x80000000, UINT32_MAX };
 	struct one *o = *state;
 	unsigned int i;
@@ -261,6 +262,10 @@ flush_and_id(void **state)
 	assert_int_equal(simple(o, VIRTIO_BLK_T_FLUSH, 0, 0, 0), 1);
 	assert_int_equal(status(o), VIRTIO_BLK_S_OK);
 	assert_int_equal(o->f.page.stats[DEVS_FLUSHES], 1);
+	/* The same by its old name. */
+	assert_int_equal(simple(o, 5, 0, 0, 0), 1);
+	assert_int_equal(status(o), VIRTIO_BLK_S_OK);
+	assert_int_equal(o->f.page.stats[DEVS_FLUSHES], 2);
 	assert_int_equal(simple(o, VIRTIO_BLK_T_GET_ID, 0, 20, F_WRITE), 21);
 	assert_string_equal((char *)o->f.d.mem.base + BUF, "vioblk0");
 	/* Less room than it has, and none. */

@@ -136,7 +136,9 @@ fake_in(struct fake *f, unsigned int pair, const void *p, size_t len)
 	f->in_pair[f->nin++] = pair;
 	if (f->watched & 1U << pair) {
 		f->watched &= ~(1U << pair);
+		watch_begin(&f->watch, &f->d.mem, FAKE_MEM);
 		net_readable(f->d.priv, pair);
+		watch_end(&f->watch);
 	}
 }
 
@@ -152,7 +154,8 @@ fake_conf(struct fake *f, unsigned int q)
 		.avail = at + 0x4000,
 		.used = at + 0x8000,
 		.features = f->d.features,
-		.inflight = f->records[q] };
+		.inflight = f->records[q],
+		.dirty = &f->d.dirty };
 
 	return c;
 }
@@ -200,6 +203,8 @@ fake_activate(struct fake *f, uint64_t features, int resume)
 	struct vq_conf c;
 	unsigned int i;
 
+	d->dirty = (struct vq_dirty){ f->watch.on ? watch_mark : NULL,
+		&f->watch };
 	d->features = features;
 	d->resumed = resume;
 	d->broken = 0;
@@ -242,10 +247,12 @@ fake_run(struct fake *f)
 	struct dev *d = &f->d;
 	unsigned int i, pass;
 
+	watch_begin(&f->watch, &d->mem, FAKE_MEM);
 	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < d->nqueues; i++)
 			if (d->queues[i].on && run_one(f, &d->queues[i]) == -1)
 				d->broken = 1;
+	watch_end(&f->watch);
 	return d->broken ? -1 : 0;
 }
 

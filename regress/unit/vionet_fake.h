@@ -7,6 +7,7 @@
  * two lists of frames for the host.
  */
 
+#include "regress/unit/dirty_watch.h"
 #include "vmd/dev/vionet.h"
 
 #define FAKE_MEM    (4U << 20)
@@ -34,6 +35,7 @@ struct fake {
 	int out_errno;	      /* of the next writes */
 	unsigned int watched; /* pairs, bits */
 	uint64_t without;     /* offloads the tap has not */
+	struct watch watch;   /* of memory, once it is on */
 };
 
 /* Rings of queue `q'. */

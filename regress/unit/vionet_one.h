@@ -34,6 +34,7 @@ make(const struct net_conf *c)
 
 	assert_non_null(o);
 	assert_int_equal(fake_open(&o->f, c), 0);
+	o->f.watch.on = 1;
 	return o;
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "regress/unit/dirty_watch.h"
 #include "regress/unit/virtio_test.h"
 #include "vmd/vm/viornd.h"
 
@@ -26,6 +27,8 @@ static struct event_base *base;
 static struct viornd *rnd;
 static uint64_t bar0;
 static uint16_t offered;
+static struct watch watch;
+static struct vq_dirty dirty = { watch_mark, &watch };
 
 /* A clock that stands until told; timers that only say when. */
 static struct timespec now;
@@ -105,6 +108,8 @@ setup(void **state)
 	h = w.v->host;
 	h.base = base;
 	h.mem = &mem;
+	h.dirty = &dirty;
+	watch.on = 1;
 	armed_ns = 0;
 	if ((rnd = viornd_new(&h, VIORND_RATE)) == NULL)
 		return -1;
@@ -143,8 +148,10 @@ kick(void)
 	int i;
 
 	put(0x3000, 4, 0);
+	watch_begin(&watch, &mem, RAM);
 	for (i = 0; i < 8; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
+	watch_end(&watch);
 }
 
 static unsigned int

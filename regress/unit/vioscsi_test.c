@@ -42,6 +42,7 @@ setup(void **state)
 	assert_int_equal(fake_open(&o->f, &vioscsi_ops, &fd, 1, DISKF_READONLY,
 			     0),
 	    0);
+	o->f.watch.on = 1;
 	*state = o;
 	return 0;
 }

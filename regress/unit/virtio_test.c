@@ -437,6 +437,49 @@ kicks(void **state)
 	assert_int_equal(count(w.conf.kick[0]), 1);
 }
 
+/* Without bus mastering nobody works on queues, and no message is sent. */
+static void
+master(void **state)
+{
+	unsigned int cap = w.v->msix_cap;
+
+	drive();
+	assert_int_equal(w.nkicks, 2);
+	conf_set(4, 2, 2);
+	assert_int_equal(w.nkicks, 0);
+	set(0x3000, 2, 0);
+	set(0x3004, 4, 1);
+	set(0x3008, 2, 2);
+	assert_int_equal(count(w.conf.kick[0]), 0);
+	assert_int_equal(count(w.conf.kick[1]), 0);
+	assert_int_equal(w.notifies, 0);
+	/* The line needs no memory. */
+	assert_int_equal(w.nirqs, NQUEUES + 1);
+	conf_set(4, 2, 6);
+	assert_int_equal(w.nkicks, 2);
+	conf_set(cap, 4, MSIX_ON);
+	vector(0, 0);
+	table(0, 0xfee01000, 0x41, 0);
+	assert_int_equal(w.nirqs, 1);
+	conf_set(4, 2, 2);
+	assert_int_equal(w.nirqs, 0);
+	poke_fd(w.conf.call[0]);
+	look();
+	assert_int_equal(mmio_bus_read(w.mmio, bar(1) + 0x800, 8), 1);
+	/* It comes when it may. */
+	conf_set(4, 1, 6);
+	assert_int_equal(w.nirqs, 1);
+	assert_int_equal(count(w.conf.call[0]), 1);
+	assert_int_equal(mmio_bus_read(w.mmio, bar(1) + 0x800, 8), 0);
+	/* A driver may do this last. */
+	set(STATUS, 1, 0);
+	conf_set(4, 2, 2);
+	drive();
+	assert_int_equal(w.nkicks, 0);
+	conf_set(4, 2, 6);
+	assert_int_equal(w.nkicks, 2);
+}
+
 /* --- interrupts ---------------------------------------------------------------- */
 
 static void
@@ -629,6 +672,7 @@ main(void)
 		TEST(breaks),
 		TEST(config),
 		TEST(kicks),
+		TEST(master),
 		TEST(line),
 		TEST(vectors),
 		TEST(held),

@@ -357,16 +357,22 @@ static void
 marks(void **state)
 {
 	static const uint64_t want[][2] = { { DATA, 8 }, { DATA + 64, 2 },
-		{ 0x54, 8 }, { 0x52, 2 }, { 0x50, 2 } };
+		{ DATA + 66, 6 }, { 0x54, 8 }, { 0x52, 2 }, { 0x50, 2 } };
 
-	conf.dirty = mark;
+	const struct vq_dirty dirty = { mark, NULL }, none = { NULL, NULL };
+
+	conf.dirty = &dirty;
 	assert_int_equal(vq_init(&q, &conf), 0);
 	nmarked = 0;
 	desc(0, DATA, 8, F_WRITE | F_NEXT, 1);
 	desc(1, DATA + 64, 8, F_WRITE, 0);
 	offer(&g, &conf, 0);
 	assert_int_equal(vq_next(&q, &c), 1);
-	vq_wrote(&q, &c, 10);
+	vq_wrote(&q, c.wr, c.nwr, 0, 10);
+	vq_wrote(&q, c.wr, c.nwr, 10, 100);
+	q.conf.dirty = &none;
+	vq_wrote(&q, c.wr, c.nwr, 0, 10);
+	q.conf.dirty = &dirty;
 	assert_int_equal(vq_push(&q, 0, 10), 0);
 	vq_publish(&q);
 	vq_kick_on(&q);

@@ -60,7 +60,8 @@ struct dev_ops {
 	/*
 	 * Work on what is in queue `q': vq_next() until it is empty, or until
 	 * it is time to show the guest what was done; it is called again as
-	 * long as something is there.  0, or -1 if the guest broke it.
+	 * long as something is there.  What it writes into guest memory it
+	 * tells by vq_wrote().  0, or -1 if the guest broke it.
 	 */
 	int (*queue)(struct dev *d, struct dev_vq *q);
 	/*
@@ -99,6 +100,8 @@ struct dev {
 	int broken;	   /* until the reset */
 	unsigned int busy; /* requests begun and not ended */
 	void *priv;	   /* the device's */
+	/* Who wants to know of all we write into guest memory. */
+	struct vq_dirty dirty;
 	/* Orders that wait for busy == 0. */
 	int resetting, pausing, ending;
 	struct dev_order reset, pause;

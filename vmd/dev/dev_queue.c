@@ -168,7 +168,9 @@ dev_kicked(struct io_op *op, int res)
 static int
 start_queues(struct dev *d, const struct dev_activate *a)
 {
-	struct vq_conf c = { .mem = &d->mem, .features = a->features };
+	struct vq_conf c = { .mem = &d->mem,
+		.features = a->features,
+		.dirty = &d->dirty };
 	unsigned int i;
 
 	for (i = 0; i < d->nqueues; i++) {

@@ -39,6 +39,11 @@ vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
 	regress/unit/fake_ioq.c $(DISK_SRCS) $(IMAGE_SRCS) $(VIRTIO_SRCS) $(UTIL_SRCS)
 vioblk_order_test_LIBS = -lz -lzstd -lbsd
 
+UNIT += dev_dirty_test
+dev_dirty_test_SRCS = vmd/dev/dev_queue.c vmd/dev/spin.c $(VIRTIO_SRCS) \
+	$(IMSG_SRCS) $(PROTO_SRCS) $(UTIL_SRCS)
+dev_dirty_test_LIBS = -lbsd
+
 UNIT += spin_test
 spin_test_SRCS = vmd/dev/spin.c
 

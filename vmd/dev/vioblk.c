@@ -26,6 +26,7 @@
 #define SERIAL	  VIRTIO_BLK_ID_BYTES
 #define RANGE_MAX (1U << 22) /* sectors: 2 GiB */
 #define ROUND	  (1U << 20) /* bytes */
+#define FLUSH_OUT 5	     /* what FLUSH was before Virtio 1.0, too */
 
 struct blk;
 
@@ -118,12 +119,25 @@ report(struct request *r, int error)
 		    b->errors == 8 ? " (from now on not each is told)" : "");
 }
 
+/* A read that failed may have put something there, too. */
+static void
+wrote(const struct request *r)
+{
+	const struct vq_chain *c = &r->chain;
+	const struct iovec status = { r->status, 1 };
+
+	if (r->type == VIRTIO_BLK_T_IN || r->type == VIRTIO_BLK_T_GET_ID)
+		vq_wrote(&r->q->vq, c->wr, c->nwr, 0, c->wrlen - 1);
+	vq_wrote(&r->q->vq, &status, 1, 0, 1);
+}
+
 static void
 finish(struct request *r, uint8_t status)
 {
 	uint32_t len = status == VIRTIO_BLK_S_OK ? r->written : 0;
 
 	*r->status = status;
+	wrote(r);
 	dev_end(r->b->d, r->q, r->chain.head, len + 1);
 	request_put(r);
 }
@@ -184,6 +198,7 @@ request_done(struct disk_req *dr, int error)
 		dev_count(b->d, DEVS_WRITE_BYTES, r->disk.len);
 		break;
 	case VIRTIO_BLK_T_FLUSH:
+	case FLUSH_OUT:
 		dev_count(b->d, DEVS_FLUSHES, 1);
 		break;
 	}
@@ -281,6 +296,7 @@ begin(struct request *r, uint64_t sector)
 		    sizeof(struct virtio_blk_outhdr),
 		    c->rdlen - sizeof(struct virtio_blk_outhdr));
 	case VIRTIO_BLK_T_FLUSH:
+	case FLUSH_OUT:
 		r->disk.op = DISK_FLUSH;
 		disk_submit(r->b->disk, &r->disk);
 		return 0;
@@ -420,16 +436,24 @@ vioblk_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 	return 0;
 }
 
+#define WCE offsetof(struct virtio_blk_config, wce)
+
+/* Does the guest see a write cache?  Virtio 1.2, 5.2.5.2. */
 static int
 vioblk_activate(struct dev *d)
 {
+	struct virtio_page *page = &d->page->virtio;
 	struct blk *b = d->priv;
-	struct virtio_blk_config c;
+	uint8_t wce = 0;
 
-	virtio_page_read(&d->page->virtio, 0, &c, sizeof(c));
-	b->writeback = (d->features & F(VIRTIO_BLK_F_CONFIG_WCE)) ?
-	    c.wce != 0 :
-	    (d->features & F(VIRTIO_BLK_F_FLUSH)) != 0;
+	b->writeback = (d->features & F(VIRTIO_BLK_F_FLUSH)) != 0;
+	if (!(d->features & F(VIRTIO_BLK_F_CONFIG_WCE)))
+		return 0;
+	/* One that cannot flush it has to switch it on first. */
+	if (!b->writeback && !d->resumed)
+		virtio_page_write(page, WCE, &wce, sizeof(wce));
+	virtio_page_read(page, WCE, &wce, sizeof(wce));
+	b->writeback = wce != 0;
 	return 0;
 }
 
@@ -441,7 +465,7 @@ vioblk_config_write(struct dev *d, unsigned int off, unsigned int size,
 	struct blk *b = d->priv;
 	uint8_t wce = (val & 0xff) != 0;
 
-	if (off != offsetof(struct virtio_blk_config, wce) || size != 1 ||
+	if (off != WCE || size != 1 ||
 	    !(d->features & F(VIRTIO_BLK_F_CONFIG_WCE)))
 		return;
 	b->writeback = wce;

@@ -100,6 +100,7 @@ net_ctrl(struct net *n, struct dev_vq *q)
 		len = vq_iov_get(c.rd, c.nrd, 0, &cmd, sizeof(cmd));
 		ack = obey(n, &cmd, len);
 		vq_iov_put(c.wr, c.nwr, 0, &ack, sizeof(ack));
+		vq_wrote(&q->vq, c.wr, c.nwr, 0, sizeof(ack));
 		dev_begin(n->d);
 		dev_end(n->d, q, c.head, sizeof(ack));
 	}

@@ -79,6 +79,14 @@ window_add(struct net_window *w)
 	return 1;
 }
 
+/* Bytes `off' to `off' + `len' of it have been written. */
+static void
+window_wrote(const struct net_window *w, uint32_t off, uint32_t len)
+{
+	vq_wrote(&w->q->vq, w->segs + w->first_seg, w->end_seg - w->first_seg,
+	    off, len);
+}
+
 static int
 mergeable(const struct net *n)
 {
@@ -117,6 +125,8 @@ window_push(struct net *n, uint32_t len)
 	i = htole16(cnt);
 	vq_iov_put(w->segs + w->first_seg, c->nsegs,
 	    offsetof(struct virtio_net_hdr_v1, num_buffers), &i, sizeof(i));
+	window_wrote(w, offsetof(struct virtio_net_hdr_v1, num_buffers),
+	    sizeof(i));
 	for (left = len, i = 0; i < cnt; i++) {
 		part = c[i].len < left ? c[i].len : left;
 		left -= part;
@@ -179,6 +189,7 @@ deliver(struct net *n, const uint8_t *p, uint32_t len, uint32_t have)
 	}
 	vq_iov_put(w->segs + w->first_seg, w->end_seg - w->first_seg, have,
 	    p + have, len - have);
+	window_wrote(w, have, len - have);
 	window_push(n, len);
 	return 1;
 }
@@ -354,6 +365,8 @@ read_one(struct net *n, struct net_pair *p)
 			gone(n);
 		return 0;
 	}
+	/* Also what is dropped is there. */
+	window_wrote(&n->window, 0, len < direct ? (uint32_t)len : direct);
 	/* A frame that did not fit is reported with its whole length. */
 	if (len < (ssize_t)(NET_HDR + NET_ETH) || len > (ssize_t)room) {
 		drop(n);

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <linux/if_tun.h>
@@ -58,8 +59,9 @@ static int
 is_up(const struct net *n)
 {
 	struct pollfd pfd = { .fd = n->pairs[0].fd, .events = POLLOUT };
+	const struct timespec now = { 0, 0 };
 
-	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0;
+	return ppoll(&pfd, 1, &now, NULL) == 1 && (pfd.revents & POLLOUT) != 0;
 }
 
 static int

@@ -98,7 +98,11 @@ static void
 finish(struct request *r, int error)
 {
 	uint32_t len = vioscsi_req_end(&r->req, &r->chain, error);
+	uint32_t most = VIOSCSI_RESPONSE + r->req.len;
 
+	/* A read that failed may have put something there, too. */
+	vq_wrote(&r->q->vq, r->chain.wr, r->chain.nwr, 0,
+	    len > most ? len : most);
 	dev_end(r->s->d, r->q, r->chain.head, len);
 	request_put(r);
 }
@@ -196,6 +200,7 @@ control(struct request *r)
 
 	if ((len = vioscsi_control(&s->cdrom, &r->chain, &hold)) == -1)
 		return -1;
+	vq_wrote(&r->q->vq, r->chain.wr, r->chain.nwr, 0, (uint64_t)len);
 	keep_now(s);
 	dev_begin(s->d);
 	if (hold && s->reading > 0) {

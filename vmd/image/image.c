@@ -63,10 +63,6 @@ qcow2(int fd, int writable, struct image_info *i, char *why, size_t len)
 	if (qcow2_hdr_read(&h, fd, writable ? QCOW2_FOR_WRITE : 0, why, len) ==
 	    -1)
 		return -1;
-	if (h.size > INT64_MAX) {
-		snprintf(why, len, "the disk is too large");
-		return -1;
-	}
 	i->format = DISK_QCOW2;
 	i->size = h.size;
 	if (h.backing_fmt == QCOW2_BACKING_NONE)

@@ -262,6 +262,7 @@ make_virtio(struct vm *vm, char err[VM_TEXTLEN])
 	h->mmio = vm->mmio;
 	h->base = vm->base;
 	h->mem = &vm->mem;
+	h->dirty = &vm->dirty;
 	h->ops = &virtio_host_vmm;
 	h->arg = vm->vmm;
 	if ((vm->viornd = viornd_new(h, VIORND_RATE)) == NULL)

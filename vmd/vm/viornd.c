@@ -32,6 +32,7 @@
 struct viornd {
 	struct virtio *v;
 	const struct gmem *mem;
+	const struct vq_dirty *dirty;
 	struct virtio_page page;
 	int kick, call, config_call, resample;
 	struct event *kick_ev;
@@ -141,6 +142,7 @@ serve(struct viornd *r)
 		return WAIT;
 	}
 	len = fill(&c, len);
+	vq_wrote(&r->q, c.wr, c.nwr, 0, len);
 	vq_push(&r->q, c.head, len);
 	if (vq_publish(&r->q))
 		virtio_call(r->v, 0);
@@ -216,7 +218,8 @@ rnd_activate(void *arg, uint64_t features, const struct virtio_queue *q,
 		.desc = q->desc,
 		.avail = q->avail,
 		.used = q->used,
-		.features = features };
+		.features = features,
+		.dirty = r->dirty };
 	int rc = 0;
 
 	if (!q->enabled)
@@ -300,6 +303,7 @@ viornd_new(const struct virtio_host *h, uint32_t rate)
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	r->mem = h->mem;
+	r->dirty = h->dirty;
 	r->rate = rate;
 	r->tokens = burst(r);
 	r->then = now_ns();

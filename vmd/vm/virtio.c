@@ -23,7 +23,7 @@ kick_address(const struct virtio *v, unsigned int q)
 {
 	if (!v->active || v->resetting || v->conf.kick[q] == -1 ||
 	    !v->queues[q].enabled || v->at[0] == MMIO_NOWHERE ||
-	    (v->status & VIRTIO_S_NEEDS_RESET) != 0)
+	    (v->status & VIRTIO_S_NEEDS_RESET) != 0 || !virtio_pci_master(v))
 		return MMIO_NOWHERE;
 	return v->at[0] + VIRTIO_NOTIFY + VIRTIO_NOTIFY_STEP * q;
 }

@@ -11,6 +11,7 @@ struct event_base;
 struct mmio;
 struct pci;
 struct vmm;
+struct vq_dirty;
 
 /*
  * A virtio device as the guest sees it: PCI function, capabilities, common
@@ -58,6 +59,8 @@ struct virtio_host {
 	struct mmio *mmio;
 	struct event_base *base; /* the main thread's */
 	const struct gmem *mem;
+	/* Of devices whose queues are worked on here; or NULL. */
+	const struct vq_dirty *dirty;
 	const struct virtio_host_ops *ops;
 	void *arg;
 };

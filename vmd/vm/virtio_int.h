@@ -132,8 +132,14 @@ void virtio_pci_fini(struct virtio *v);
 /* Bits of MSI-X message control and of the command register. */
 #define MSIX_MASKED  0x4000
 #define MSIX_ENABLED 0x8000
+#define CMD_MASTER   0x0004
 #define CMD_INTX_OFF 0x0400
 uint16_t virtio_pci_msix(const struct virtio *v);
 uint16_t virtio_pci_command(const struct virtio *v);
+/*
+ * 1 if the function may read and write memory: only then it is to be kicked,
+ * and only then it may send messages.  Its line needs no memory.
+ */
+int virtio_pci_master(const struct virtio *v);
 
 #endif

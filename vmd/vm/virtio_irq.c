@@ -93,7 +93,9 @@ wanted(const struct virtio_source *s)
 								     WIRE_INTX;
 	if (!has_vector(s))
 		return WIRE_NONE;
-	return masked(v, vector_of(s)) ? WIRE_HELD : WIRE_MSI;
+	/* A message is a write: what may not be sent now waits. */
+	return masked(v, vector_of(s)) || !virtio_pci_master(v) ? WIRE_HELD :
+								  WIRE_MSI;
 }
 
 static void

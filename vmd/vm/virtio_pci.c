@@ -11,20 +11,20 @@
 #include "vmd/vm/pci.h"
 #include "vmd/vm/virtio_int.h"
 
-#define VENDOR	       0x1af4
-#define SUBVENDOR      0x0b5d
-#define MODERN	       0x1040 /* and the virtio device id */
+#define VENDOR	    0x1af4
+#define SUBVENDOR   0x0b5d
+#define MODERN	    0x1040 /* and the virtio device id */
 
-#define CFG_COMMAND    0x04
-#define CFG_STATUS     0x06
-#define CFG_BAR	       0x10
-#define CFG_LINE       0x3c
-#define CFG_PIN	       0x3d
-#define CMD_MEM_MASTER 0x0006
-#define STATUS_INTX    0x0008
+#define CFG_COMMAND 0x04
+#define CFG_STATUS  0x06
+#define CFG_BAR	    0x10
+#define CFG_LINE    0x3c
+#define CFG_PIN	    0x3d
+#define CMD_MEM	    0x0002
+#define STATUS_INTX 0x0008
 
-#define CAP_VENDOR     0x09
-#define CAP_MSIX       0x11
+#define CAP_VENDOR  0x09
+#define CAP_MSIX    0x11
 
 /* Types of virtio structures. */
 #define TYPE_COMMON 1
@@ -56,6 +56,12 @@ uint16_t
 virtio_pci_command(const struct virtio *v)
 {
 	return (uint16_t)pci_get(v->func, CFG_COMMAND, 2);
+}
+
+int
+virtio_pci_master(const struct virtio *v)
+{
+	return (virtio_pci_command(v) & CMD_MASTER) != 0;
 }
 
 /* --- capabilities ---------------------------------------------------------- */
@@ -253,7 +259,7 @@ virtio_pci_init(struct virtio *v)
 		return -1;
 	pci_set(v->func, CFG_PIN, 1, 1);
 	pci_set(v->func, CFG_LINE, 1, v->irq);
-	pci_set(v->func, CFG_COMMAND, 2, CMD_MEM_MASTER);
+	pci_set(v->func, CFG_COMMAND, 2, CMD_MEM | CMD_MASTER);
 	pci_on_write(v->func, written, v);
 	pci_on_read(v->func, reading, v);
 	moved(v);

@@ -368,7 +368,7 @@ notify_write(struct virtio *v, uint64_t off, unsigned int size, uint64_t val)
 
 	if (off % VIRTIO_NOTIFY_STEP != 0 || q >= v->conf.nqueues ||
 	    !v->active || virtio_phase(v) != PHASE_RUNNING ||
-	    !v->queues[q].enabled)
+	    !v->queues[q].enabled || !virtio_pci_master(v))
 		return;
 	if (v->conf.kick[q] == -1) {
 		if (b->notify != NULL)

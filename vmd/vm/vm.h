@@ -7,6 +7,7 @@
 #include "lib/proto/vmspec.h"
 #include "lib/util/fdlist.h"
 #include "lib/util/gmem.h"
+#include "lib/virtio/vq.h"
 #include "lib/vmm/vmm.h"
 #include "proc/peer.h"
 #include "vmd/vm/device.h"
@@ -41,6 +42,7 @@ struct vm {
 	struct vmmci *vmmci;
 	struct mmio *mmio;
 	struct virtio_host virtio; /* what virtio_new() wants */
+	struct vq_dirty dirty;	   /* main thread: what we write into mem */
 	struct viornd *viornd;
 	struct console *console;
 	struct devs *devs;

@@ -92,6 +92,8 @@ virtio_find(struct vdev *d, unsigned int slot, unsigned int func)
 	d->func = func;
 	if ((pci_conf(d, 0) & 0xffff) != 0x1af4)
 		return 0;
+	/* As drivers do: memory, bus master. */
+	pci_conf_set(d, 4, (pci_conf(d, 4) & 0xffff) | 6);
 	d->msix = pci_conf(d, 0x14) & ~15U;
 	for (cap = pci_conf8(d, 0x34); cap != 0; cap = pci_conf8(d, cap + 1))
 		if (pci_conf8(d, cap) == 0x11)
