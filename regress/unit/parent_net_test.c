@@ -413,6 +413,7 @@ static void
 noted_first(void **state)
 {
 	char off = '1';
+	uint32_t bits;
 	int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDONLY);
 
 	assert_int_equal(read(fd, &off, 1), 1);
@@ -421,12 +422,17 @@ noted_first(void **state)
 		skip();
 	give_nic("web1", 0);
 	give_nic("web1", NICF_LOCAL | NICF_NAT);
+	priv_forwarding = PRIVFWD_RULE;
 	priv_mood = PRIV_MUTE;
 	priv_mood_skip = 1;
 	send_start(100, "web1");
 	until(&nseen, 4);
 	expect(3, IMSG_PRIV_NIC, "");
-	assert_true((state_file("forwarding")[0] - '0') & PRIVFWD_4);
+	/* What it said before is kept: a rule that is the host's own. */
+	bits = (uint32_t)strtoul(state_file("forwarding"), NULL, 10);
+	assert_int_equal(bits & ~(uint32_t)PRIVFWD_NO_REDIRECTS,
+	    PRIVFWD_4 | PRIVFWD_RULE);
+	priv_forwarding = 0;
 	priv_answers_late();
 	until_got(&vmm, IMSG_VMDOP_START_VM_REQUEST);
 	/* Somebody else was faster, says priv. */
@@ -446,8 +452,9 @@ booted(void **state)
 	net_forwarding(&parent, PRIVFWD_ALL);
 	snprintf(now, sizeof(now), "%.60s", state_file("forwarding"));
 	assert_int_equal(forwarding_after(now), PRIVFWD_ALL);
-	now[3] = now[3] == '0' ? '1' : '0';
+	now[4] = now[4] == '0' ? '1' : '0';
 	assert_int_equal(forwarding_after(now), 0);
+	assert_int_equal(forwarding_after("16\n"), 0);
 	assert_int_equal(forwarding_after("3\n"), 0);
 	assert_int_equal(forwarding_after("4 x\n"), 0);
 }
