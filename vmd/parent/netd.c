@@ -378,6 +378,7 @@ net_configure(struct parent *p)
 	else
 		tell_init(p);
 	switches_reconcile(p);
+	net_mention_pending(p);
 	check(p);
 }
 
@@ -386,6 +387,8 @@ net_shutdown(struct parent *p)
 {
 	struct netswitch *s;
 
+	/* Who comes after it is not of this daemon. */
+	child_hasten(&p->children[CHILD_PRIV]);
 	TAILQ_FOREACH(s, &p->net->switches, entry)
 		s->wanted = 0;
 	switches_tidy(p);
