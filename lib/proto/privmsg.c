@@ -20,11 +20,11 @@ bad(void)
 }
 
 static int
-get_flags(struct ibuf *b, uint32_t *flags)
+get_flags(struct ibuf *b, uint32_t *flags, uint32_t all)
 {
 	if (wire_get_u32(b, flags) == -1)
 		return -1;
-	return *flags & ~(uint32_t)PRIVF_ALL ? bad() : 0;
+	return *flags & ~all ? bad() : 0;
 }
 
 /* --- init ---------------------------------------------------------------- */
@@ -49,7 +49,8 @@ priv_init_get(struct ibuf *b, struct priv_init *i)
 	    wire_get_u32(b, &i->mask) == 0 &&
 	    ibuf_get(b, i->prefix6, sizeof(i->prefix6)) == 0 &&
 	    wire_get_u32(b, &i->forwarding) == 0) {
-		if (i->tag != NULL && (i->forwarding & ~PRIVFWD_ALL) == 0)
+		if (i->tag != NULL &&
+		    (i->forwarding & ~(uint32_t)PRIVFWD_ALL) == 0)
 			return 0;
 		bad();
 	}
@@ -102,7 +103,7 @@ nic_get(struct ibuf *b, struct priv_nic *n)
 	    wire_get_str(b, &n->bridge, IFNAME_MAX) == -1 ||
 	    wire_get_str(b, &n->group, PRIV_GROUP_MAX) == -1 ||
 	    wire_get_str(b, &n->swgroup, PRIV_GROUP_MAX) == -1 ||
-	    get_flags(b, &n->flags) == -1 ||
+	    get_flags(b, &n->flags, PRIVF_ALL) == -1 ||
 	    wire_get_u32(b, &n->rdomain) == -1 ||
 	    wire_get_u32(b, &n->mtu) == -1 ||
 	    wire_get_u32(b, &n->pairs) == -1 ||
@@ -162,7 +163,8 @@ priv_switch_get(struct ibuf *b, struct priv_switch *s)
 	memset(s, 0, sizeof(*s));
 	if (wire_get_str(b, &s->ifname, IFNAME_MAX) == 0 &&
 	    wire_get_str(b, &s->alias, PRIV_ALIAS_MAX) == 0 &&
-	    get_flags(b, &s->flags) == 0 && wire_get_u32(b, &s->rdomain) == 0) {
+	    get_flags(b, &s->flags, PRIVF_ALL | PRIVF_RAISED) == 0 &&
+	    wire_get_u32(b, &s->rdomain) == 0) {
 		if (s->ifname != NULL && s->alias != NULL)
 			return 0;
 		bad();

@@ -25,7 +25,8 @@
  * priv turns forwarding on for the whole host while an interface with NAT or
  * forwards is there.  That this is its work is told in each answer; whoever
  * hands it back to the next priv has it turned off in the end, also after
- * both have been killed.
+ * both have been killed.  So it is with the rule of the VRFs, which goes with
+ * our last one unless it was there before.
  *
  * An interface: nothing of it is left when it is refused, and nothing when
  * its descriptors are closed and PRIV_NIC_DEL was answered.  A name, group or
@@ -38,10 +39,15 @@
  *
  * A switch: one that is absent is made, if it is called bridgeN or vebN, and
  * is ours from then on (`created', also when a daemon that was killed made
- * it): its alias, rdomain, up or down follow each PRIV_SWITCH.  One that is
- * somebody else's is used as it is, but is brought up if UP; if it is not in
- * the rdomain that is asked for that is an error.  PRIV_SWITCH_DEL removes
- * ours, and is VMERR_BUSY while it has members.
+ * it): its alias, rdomain, up or down follow each PRIV_SWITCH.  It is made
+ * again for an interface if somebody has removed it.  One that is somebody
+ * else's is used as it is, but is brought up if UP; if it is not in the
+ * rdomain that is asked for that is an error.  PRIV_SWITCH_DEL removes ours,
+ * and is VMERR_BUSY while it has members; somebody else's that was brought up
+ * is put down again.  That it was is told in `created'; whoever hands it back
+ * to the next priv by RAISED has that done in the end.  The MAC and the MTU
+ * that a bridge without members had are set again when the last of our
+ * interfaces has left it.
  *
  * When the channel ends, or with CTL_SHUTDOWN, all that is ours but taps is
  * removed, and forwarding is as it was.
@@ -63,14 +69,27 @@ enum {
 	PRIVF_ISOLATED = 0x40,
 	PRIVF_LOCKED = 0x80,
 	PRIVF_ALL = 0xff,
+	PRIVF_RAISED = 0x100, /* a switch: an earlier priv brought it up */
+	PRIVF_SWITCH = PRIVF_UP | PRIVF_ADOPT | PRIVF_RDOMAIN | PRIVF_INET6 |
+	    PRIVF_RAISED,
 };
 
-/* Forwarding that was off before; and with PRIVFWD_4, redirects too. */
+/* Of a switch: we made it; or it is somebody else's and was down. */
+enum {
+	PRIVSW_OURS = 0x01,
+	PRIVSW_RAISED = 0x02,
+};
+
+/*
+ * Forwarding that was off before; and with PRIVFWD_4, redirects too.  The
+ * rule of the VRFs that was there before ours.
+ */
 enum {
 	PRIVFWD_4 = 0x01,
 	PRIVFWD_6 = 0x02,
 	PRIVFWD_NO_REDIRECTS = 0x04,
-	PRIVFWD_ALL = 0x07,
+	PRIVFWD_RULE = 0x08,
+	PRIVFWD_ALL = 0x0f,
 };
 
 struct priv_init {
@@ -106,7 +125,7 @@ void priv_nic_fini(struct priv_nic *n);
 struct priv_switch {
 	char *ifname; /* "bridgeN" or "vebN" */
 	char *alias;
-	uint32_t flags; /* UP, ADOPT, RDOMAIN */
+	uint32_t flags; /* PRIVF_SWITCH */
 	uint32_t rdomain;
 };
 int priv_switch_put(struct ibuf *b, const struct priv_switch *s);
@@ -131,8 +150,8 @@ struct priv_result {
 	char *ifname;
 	uint8_t mac[6];
 	uint32_t mtu;
-	uint32_t created;    /* a switch: it is ours, not somebody else's */
-	uint32_t forwarding; /* PRIVFWD_*: turned on by priv */
+	uint32_t created;    /* a switch: PRIVSW_* */
+	uint32_t forwarding; /* PRIVFWD_*: turned on by priv, and so on */
 	uint32_t nnotes;     /* of PRIV_CHECK */
 	char *notes[PRIV_MAX_NOTES];
 };

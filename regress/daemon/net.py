@@ -212,6 +212,67 @@ def not_a_bridge(vmd):
 
 
 @tap.test
+def somebody_elses(vmd):
+    """a bridge of the host's is as it was, also one that was down"""
+    same(idle)
+    sh("ip", "link", "add", "bridge9", "mtu", "1400", "type", "bridge")
+    before = links()["bridge9"]
+    try:
+        vmd.write_conf(CONF + 'switch "its" { interface bridge9 }\n'
+                       'vm "its" {\n disable\n memory 64M\n'
+                       ' boot "%s/guest/tick.elf"\n'
+                       ' interface { switch "its" }\n}\n' % BUILD)
+        vmd.vmctl("reload")
+        vmd.vmctl("start", "its")
+        (n,) = nics(vmd, "its")
+        found = links()
+        assert found[n["interface"]]["master"] == "bridge9", found
+        assert "UP" in found["bridge9"]["flags"], found
+        stop(vmd, "its")
+        vmd.write_conf(CONF)
+        vmd.vmctl("reload")
+        end = time.monotonic() + 20 * SLOW
+        while "UP" in links()["bridge9"]["flags"]:
+            assert time.monotonic() < end
+            os.sched_yield()
+        after = links()["bridge9"]
+        for key in ("address", "mtu", "flags"):
+            assert after[key] == before[key], (before, after)
+    finally:
+        sh("ip", "link", "del", "bridge9")
+    same(idle)
+
+
+@tap.test
+def changed_switch(vmd):
+    """what it says of its ports is pending for guests that run"""
+    same(idle)
+    vmd.vmctl("start", "web")
+    assert vmd.info("web")["pending"] is None
+    vmd.write_conf(CONF.replace("group lans", "group lans\n\tlocked lladdr"))
+    vmd.vmctl("reload")
+    text = 'interface 1: switch "lan": locked lladdr changed'
+    assert vmd.info("web")["pending"] == text
+    vmd.log.expect("web: " + re.escape(text))
+    # It is gone, and comes back with the next guest, also for those on it.
+    sh("ip", "link", "del", "bridge7")
+    vmd.vmctl("start", "db")
+    found = links()
+    for name in ("web", "db"):
+        port = found[nics(vmd, name)[1]["interface"]]
+        assert port["master"] == "bridge7", port
+    stop(vmd, "web", "db")
+    vmd.vmctl("start", "web")
+    assert vmd.info("web")["pending"] is None
+    stop(vmd, "web")
+    vmd.write_conf(CONF)
+    vmd.vmctl("reload")
+    # But for the bridge, which is another one.
+    same({k: v for k, v in idle.items() if k not in ("link", "addr")})
+    idle.update(host())
+
+
+@tap.test
 def reset(vmd):
     """a guest that resets keeps its tap"""
     same(idle)

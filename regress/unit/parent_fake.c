@@ -141,6 +141,7 @@ enum priv_mood priv_mood;
 uint32_t priv_mood_for;
 unsigned int priv_mood_skip;
 uint32_t priv_forwarding;
+uint32_t priv_created;
 const char *priv_note;
 struct order_seen seen[MAXORDERS];
 unsigned int nseen;
@@ -176,7 +177,7 @@ priv_answer(const struct order_seen *o, enum priv_mood mood)
 			n = o->nic.pairs;
 		n = mood == PRIV_FEW_TAPS ? 0 : n + (mood == PRIV_MANY_TAPS);
 	} else if (o->type == IMSG_PRIV_SWITCH) {
-		r.created = 1;
+		r.created = priv_created;
 	} else if (o->type == IMSG_PRIV_CHECK && priv_note != NULL) {
 		r.notes[r.nnotes++] = strdup(priv_note);
 	}
@@ -700,6 +701,7 @@ setup(void **state)
 	priv_mood = PRIV_ANSWERS;
 	priv_mood_for = IMSG_PRIV_NIC;
 	priv_mood_skip = nseen = taps = priv_forwarding = 0;
+	priv_created = PRIVSW_OURS;
 	priv_note = NULL;
 	snprintf(sock, sizeof(sock), "%s/sock", dir);
 	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);

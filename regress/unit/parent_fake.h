@@ -81,6 +81,7 @@ extern enum priv_mood priv_mood;
 extern uint32_t priv_mood_for;
 extern unsigned int priv_mood_skip; /* so many of them first */
 extern uint32_t priv_forwarding;
+extern uint32_t priv_created; /* PRIVSW_* of a switch */
 extern const char *priv_note; /* of a check */
 
 /* All that it was ordered, in order. */

@@ -256,6 +256,89 @@ member(void **state)
 	expect(2, IMSG_PRIV_SWITCH_DEL, "bridge0");
 }
 
+static const char *
+pending(const char *name)
+{
+	static char why[512];
+
+	return net_pending(vm_find(&parent, name), why, sizeof(why)) ? why : "";
+}
+
+/* What a changed switch says of its ports is for those that start later. */
+static void
+changed(void **state)
+{
+	struct conf_switch *sw = give_switch("lan", "bridge0", 0);
+	struct vm *v = vm_find(&parent, "web1");
+
+	configure();
+	give_nic("web1", 0);
+	give_nic("web1", 0)->sw = strdup("lan");
+	assert_string_equal(pending("web1"), "");
+	run("web1");
+	assert_string_equal(pending("web1"), "");
+	sw->flags |= SWITCHF_LOCKED;
+	configure();
+	assert_string_equal(pending("web1"),
+	    "interface 1: switch \"lan\": locked lladdr changed");
+	/* It was said. */
+	assert_string_equal(v->net->pending, pending("web1"));
+	sw->flags &= ~(uint32_t)SWITCHF_LOCKED;
+	sw->group = strdup("guests");
+	configure();
+	assert_string_equal(pending("web1"),
+	    "interface 1: switch \"lan\": group changed");
+	free(sw->ifname);
+	sw->ifname = strdup("bridge1");
+	configure();
+	assert_string_equal(pending("web1"),
+	    "interface 1: switch \"lan\": interface changed");
+	/* What the bridge itself is it is at once. */
+	free(sw->ifname);
+	sw->ifname = strdup("bridge0");
+	free(sw->group);
+	sw->group = NULL;
+	sw->flags &= ~(uint32_t)SWITCHF_UP;
+	configure();
+	assert_string_equal(pending("web1"), "");
+	assert_null(v->net->pending);
+	sw->flags |= SWITCHF_LOCKED;
+	configure();
+	ends("web1", VMEXIT_POWEROFF);
+	assert_string_equal(pending("web1"), "");
+	run("web1");
+	assert_int_equal(seen[nseen - 1].flags, PRIVF_UP | PRIVF_LOCKED);
+	assert_string_equal(pending("web1"), "");
+	ends("web1", VMEXIT_POWEROFF);
+}
+
+/* A bridge that was down is put down by whoever comes last. */
+static void
+raised(void **state)
+{
+	struct conf_switch *sw = give_switch("lan", "bridge0", 0);
+
+	priv_created = PRIVSW_RAISED;
+	configure();
+	nseen = 0;
+	kill(priv.pid, SIGKILL);
+	until_restarted(&priv, 2);
+	until_ordered();
+	expect(1, IMSG_PRIV_SWITCH, "bridge0");
+	assert_int_equal(seen[1].flags, PRIVF_UP | PRIVF_RAISED);
+	take_switch(sw);
+	configure();
+	assert_int_equal(nseen, 1);
+	expect(0, IMSG_PRIV_SWITCH_DEL, "bridge0");
+	/* Of one that was up there is nothing to undo. */
+	priv_created = 0;
+	sw = give_switch("lan", "bridge0", 0);
+	configure();
+	take_switch(sw);
+	configure();
+	assert_int_equal(nseen, 0);
+}
+
 /* Reloads that are quicker than priv. */
 static void
 overtaken(void **state)
@@ -330,6 +413,26 @@ shutdown_waits(void **state)
 	assert_int_equal(nseen, 2);
 	expect(0, IMSG_PRIV_NIC_DEL, "tap0");
 	expect(1, IMSG_PRIV_SWITCH_DEL, "bridge0");
+}
+
+/* It ends while priv has died too often: one more is started to clean up. */
+static void
+shutdown_alone(void **state)
+{
+	give_switch("lan", "bridge0", 0);
+	configure();
+	parent.children[CHILD_PRIV].delay = 60;
+	kill(priv.pid, SIGKILL);
+	while (parent.children[CHILD_PRIV].peer != NULL)
+		event_base_loop(parent.base, EVLOOP_ONCE);
+	nseen = 0;
+	shutdown_begin(&parent);
+	until_restarted(&priv, 2);
+	until_got(&priv, IMSG_CTL_SHUTDOWN);
+	assert_int_equal(nseen, 4);
+	expect(0, IMSG_PRIV_INIT, "");
+	expect(2, IMSG_PRIV_SWEEP, "");
+	expect(3, IMSG_PRIV_SWITCH_DEL, "bridge0");
 }
 
 /* --- what the host is like ------------------------------------------------- */
@@ -526,10 +629,13 @@ main(void)
 		T(other_prefix),
 		T(reconciled),
 		T(member),
+		T(changed),
+		T(raised),
 		T(overtaken),
 		T(no_switch),
 		T(failed_switch),
 		T(shutdown_waits),
+		T(shutdown_alone),
 		T(notes),
 		T(resolvers),
 		T(no_dns),

@@ -1,7 +1,7 @@
 /*
  * What priv does to a host, in a network namespace of our own: interfaces
- * with all that belongs to them, switches, the packet filter, leftovers; and
- * that nothing is left of it.
+ * with all that belongs to them, the packet filter, leftovers; and that
+ * nothing is left of it.
  */
 
 #include <errno.h>
@@ -380,125 +380,6 @@ groups(void **state)
 	end_as_before();
 }
 
-/* --- switches ------------------------------------------------------------ */
-
-static struct priv_nic
-port_of(const char *bridge, uint32_t flags)
-{
-	static char name[16];
-	struct priv_nic n = rig_local(1, 0);
-
-	n.flags = PRIVF_UP | flags;
-	n.bridge = name;
-	snprintf(name, sizeof(name), "%s", bridge);
-	return n;
-}
-
-static void
-switches(void **state)
-{
-	struct priv_nic n = port_of("bridge7", PRIVF_ISOLATED | PRIVF_LOCKED);
-	const char *s;
-	int fd;
-
-	rig_begin();
-	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
-	assert_int_equal(rig.r.created, 1);
-	s = sh("ip -d link show bridge7");
-	assert_has(s, "alias vmd " RIG_TAG " switch1-test");
-	assert_has(s, "stp_state 0");
-	assert_has(s, ",UP");
-	assert_has(s, "link/ether fe:");
-	assert_int_equal(rig_sysctl("ipv6/conf/bridge7/disable_ipv6"), 1);
-	assert_int_equal(rig_sysctl("ipv6/conf/bridge7/accept_ra"), 0);
-	/* The same again. */
-	assert_int_equal(rig_switch("bridge7", PRIVF_UP, 0), VMERR_OK);
-	assert_int_equal(rig.r.created, 1);
-	n.flags |= PRIVF_RDOMAIN;
-	n.rdomain = 5;
-	assert_int_equal(rig_nic(&n), VMERR_INVALID);
-	assert_string_equal(rig.r.text, "rdomain 5: bridge7 is not in it");
-	n.rdomain = 0;
-	n.pairs = 2;
-	n.mtu = 9000;
-	assert_int_equal(rig_nic(&n), VMERR_OK);
-	assert_int_equal(rig.r.mtu, 9000);
-	fd = dup(rig.fds[0]);
-	s = sh("ip -d link show tap0");
-	assert_has(s, "master bridge7");
-	assert_has(s, "mtu 9000");
-	assert_has(s, "learning off");
-	assert_has(s, "isolated on");
-	assert_has(s, "locked on");
-	assert_has(sh("bridge fdb show dev tap0"),
-	    "fe:e1:bb:d1:22:01 master bridge7 static");
-	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "bridge7"), VMERR_BUSY);
-	assert_string_equal(rig.r.text, "bridge7: still has members");
-	close(fd);
-	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
-	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "bridge7"), VMERR_OK);
-	assert_as_before();
-	/* One that is there at the end goes as well. */
-	assert_int_equal(rig_switch("veb1", 0, 0), VMERR_OK);
-	assert_has(sh("ip -br link show veb1"), "DOWN");
-	end_as_before();
-}
-
-static void
-others_switch(void **state)
-{
-	struct priv_nic n = port_of("br0", 0);
-	char was[4096];
-
-	rig_begin();
-	sh("ip link add br0 mtu 1400 type bridge stp_state 1;"
-	   "ip link set br0 alias mine");
-	assert_int_equal(rig_switch("br0", 0, 0), VMERR_OK);
-	assert_int_equal(rig.r.created, 0);
-	assert_hasnt(sh("ip link show br0"), ",UP");
-	snprintf(was, sizeof(was), "%s", sh("ip link show br0"));
-	assert_int_equal(rig_nic(&n), VMERR_OK);
-	assert_int_equal(rig.r.mtu, 1400);
-	assert_has(sh("ip -d link show tap0"), "learning on");
-	assert_has(sh("ip -d link show tap0"), "isolated off");
-	assert_int_equal(rig_name(IMSG_PRIV_NIC_DEL, "tap0"), VMERR_OK);
-	assert_int_equal(rig_switch("br0", PRIVF_UP, 0), VMERR_OK);
-	assert_has(sh("ip link show br0"), ",UP");
-	assert_has(sh("ip -d link show br0"), "stp_state 1");
-	assert_int_equal(rig_switch("br0", PRIVF_RDOMAIN, 9), VMERR_INVALID);
-	assert_string_equal(rig.r.text,
-	    "br0: not in rdomain 9, and not vmd's to move");
-	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "br0"), VMERR_OK);
-	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
-	rig_close_taps();
-	rig_shutdown();
-	assert_has(sh("ip link show br0"), "alias mine");
-	sh("ip link del br0");
-	assert_as_before();
-}
-
-static void
-no_switch(void **state)
-{
-	struct priv_nic n = port_of("nosuch", 0);
-
-	rig_begin();
-	assert_int_equal(rig_nic(&n), VMERR_FAILED);
-	assert_string_equal(rig.r.text, "nosuch: No such device");
-	assert_int_equal(rig_switch("nosuch", 0, 0), VMERR_FAILED);
-	assert_string_equal(rig.r.text, "nosuch: No such device");
-	n = port_of("lo", 0);
-	assert_int_equal(rig_nic(&n), VMERR_INVALID);
-	assert_string_equal(rig.r.text, "lo: not a bridge");
-	assert_int_equal(rig_switch("lo", 0, 0), VMERR_INVALID);
-	assert_string_equal(rig.r.text, "lo: not a bridge");
-	assert_int_equal(rig_name(IMSG_PRIV_SWITCH_DEL, "lo"), VMERR_OK);
-	assert_as_before();
-	end_as_before();
-}
-
-/* --- leftovers ----------------------------------------------------------- */
-
 /* What the taps' holder may do to them is undone, and told. */
 static void
 hostile_holder(void **state)
@@ -760,9 +641,6 @@ main(int argc, char *argv[])
 		RIG_TEST(forwarding_inherited),
 		RIG_TEST(filter_refused),
 		RIG_TEST(groups),
-		RIG_TEST(switches),
-		RIG_TEST(others_switch),
-		RIG_TEST(no_switch),
 		RIG_TEST(hostile_holder),
 		RIG_TEST(adopted),
 		RIG_TEST(adopted_in_part),

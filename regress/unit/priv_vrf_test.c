@@ -92,6 +92,21 @@ others(void **state)
 	assert_hasnt(sh("ip -br link"), "vmd-rd");
 	assert_has(sh("ip rule"), "l3mdev");
 	assert_has(sh("ip -6 rule"), "l3mdev");
+	/* It was, says the parent, to one that comes after a crash. */
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_int_equal(rig.r.forwarding & PRIVFWD_RULE, PRIVFWD_RULE);
+	rig_kill();
+	rig_close_taps();
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_RULE), VMERR_OK);
+	assert_int_equal(rig.r.forwarding, PRIVFWD_RULE);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_hasnt(sh("ip -br link"), "vmd-rd");
+	assert_has(sh("ip rule"), "l3mdev");
+	/* Known before anything is made. */
+	rig_kill();
+	rig_begin();
+	assert_int_equal(rig.r.forwarding, PRIVFWD_RULE);
 	sh("ip rule del l3mdev pref 1000; ip -6 rule del l3mdev pref 1000;"
 	   "ip mrule del pref 1000; ip -6 mrule del pref 1000");
 	end_as_before();
@@ -182,6 +197,42 @@ killed(void **state)
 	end_as_before();
 }
 
+/* Killed while it made one, or removed it, at each point. */
+static void
+half_made(void **state)
+{
+	struct priv_nic n = in_rdomain(1, 7);
+
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	rig_close_taps();
+	rig_kill();
+	/* The rule is there, the alias is not. */
+	sh("ip link set vmd-rd7 down; ip link set vmd-rd7 name vmd" RIG_TAG
+	   "; ip link set vmd" RIG_TAG " alias ''");
+	rig_begin();
+	assert_int_equal(rig.r.forwarding, 0);
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_as_before();
+	/* Or it is needed again. */
+	sh("ip link add vmd" RIG_TAG " type vrf table 7");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_has(sh("ip link show vmd-rd7"), ",UP");
+	assert_hasnt(sh("ip -br link"), "vmd" RIG_TAG);
+	rig_close_taps();
+	rig_kill();
+	/* It is down, and the rule has gone before it. */
+	sh("ip link set vmd-rd7 down; ip rule del pref 1000;"
+	   "ip -6 rule del pref 1000; ip mrule del pref 1000;"
+	   "ip -6 mrule del pref 1000");
+	rig_begin();
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_has(sh("ip link show vmd-rd7"), ",UP");
+	assert_has(sh("ip rule"), "l3mdev");
+	assert_has(sh("ip -6 rule"), "l3mdev");
+	end_as_before();
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -191,6 +242,7 @@ main(int argc, char *argv[])
 		RIG_TEST(taken),
 		RIG_TEST(spoofed),
 		RIG_TEST(killed),
+		RIG_TEST(half_made),
 	}, none[] = {
 		RIG_TEST(without),
 	};

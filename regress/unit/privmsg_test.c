@@ -297,7 +297,10 @@ switches(void **state)
 	assert_int_equal(got.rdomain, 9);
 	priv_switch_fini(&got);
 	priv_switch_fini(&got);
-	s.flags = PRIVF_ALL + 1;
+	s.flags = PRIVF_RAISED;
+	priv_switch_same(&s, &got);
+	priv_switch_fini(&got);
+	s.flags = PRIVF_RAISED << 1;
 	assert_int_equal(priv_switch_through(&s), EBADMSG);
 	s = (struct priv_switch){ .ifname = NULL, .alias = alias };
 	assert_int_equal(priv_switch_through(&s), EBADMSG);

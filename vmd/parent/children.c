@@ -260,6 +260,16 @@ start_again(int fd, short ev, void *arg)
 	}
 }
 
+/* Not while its end is dealt with: what failed by that has failed. */
+void
+child_hasten(struct child *c)
+{
+	if (c->peer != NULL || !event_pending(c->again, EV_TIMEOUT, NULL))
+		return;
+	event_del(c->again);
+	start_again(-1, 0, c);
+}
+
 static pid_t
 exec_child(struct child *c, int channel)
 {

@@ -61,6 +61,7 @@ fill(struct vm *v, int details, int64_t since, struct vm_info *i)
 {
 	static char changed[] = "changed in the configuration";
 	static char removed[] = "removed from the configuration";
+	static char network[512];
 
 	memset(i, 0, sizeof(*i));
 	i->state = v->state;
@@ -81,6 +82,8 @@ fill(struct vm *v, int details, int64_t since, struct vm_info *i)
 		i->pending = changed;
 	else if (vm_is_up(v) && !v->from_config && v->spec->file != NULL)
 		i->pending = removed;
+	else if (net_pending(v, network, sizeof(network)))
+		i->pending = network;
 }
 
 static int

@@ -22,6 +22,7 @@ PARENT_SRCS = \
 	vmd/parent/net.c \
 	vmd/parent/netd.c \
 	vmd/parent/netorder.c \
+	vmd/parent/netpending.c \
 	vmd/parent/netport.c \
 	vmd/parent/netspec.c \
 	vmd/parent/netswitch.c \

@@ -105,6 +105,7 @@ vm_net_end(struct vm *v)
 	for (i = 0; v->run != NULL && i < v->run->nnics; i++)
 		memset(&v->run->nics[i].net, 0, sizeof(v->run->nics[i].net));
 	v->net = NULL;
+	free(n->pending);
 	free(n);
 	hosts_update(p);
 	switches_tidy(p);
@@ -229,6 +230,7 @@ make(struct vmnet *n)
 			vm_net_failed(v, n->at, VMERR_FAILED, strerror(errno));
 		return;
 	}
+	child_hasten(&v->parent->children[CHILD_PRIV]);
 	if (c->bridge != NULL)
 		switch_need(v->parent, c->bridge);
 	n->order = order_new_nic(v->parent, c, answered, n);

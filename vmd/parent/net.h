@@ -27,6 +27,14 @@ void vm_net_end(struct vm *v);
 /* Descriptors that vm_net_start() will add to v->fds. */
 size_t vm_net_queues(const struct vm *v);
 
+/* --- netpending.c ---------------------------------------------------------- */
+
+/*
+ * What of the interfaces of a guest that runs its next start changes, though
+ * its own definition is the same; in `why'.  1, or 0 if nothing.
+ */
+int net_pending(const struct vm *v, char *why, size_t len);
+
 /* --- netd.c: for the daemon as a whole ----------------------------------- */
 
 /* Read what is kept in the state directory.  0, or -1 after a message. */

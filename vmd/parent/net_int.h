@@ -73,7 +73,8 @@ struct netswitch {
 	uint32_t flags;		 /* PRIVF_*, as last told */
 	uint32_t rdomain;
 	int wanted; /* the configuration has it */
-	int ours;   /* made by priv */
+	int ours;   /* made by priv, */
+	int raised; /* or brought up by it */
 	enum netswitch_state state;
 	unsigned int orders; /* that are not answered yet */
 	char *why;	     /* it failed */
@@ -104,6 +105,7 @@ struct vmnet {
 	uint32_t at; /* the one that is being made */
 	int complete;
 	struct order *order;
+	char *pending; /* said of it in the log, or NULL */
 	struct vmnic nics[VM_MAX_NICS];
 };
 
@@ -115,6 +117,11 @@ void vm_net_made(struct vm *v, uint32_t idx);
 int net_bridge_used(const struct parent *p, const char *ifname);
 /* Tell a new priv of interfaces in use. */
 void net_adopt_all(struct parent *p);
+
+/* --- netpending.c --------------------------------------------------------- */
+
+/* The configuration has changed: say what guests that run do not have yet. */
+void net_mention_pending(struct parent *p);
 
 /* --- netspec.c: what an interface is ------------------------------------- */
 

@@ -84,14 +84,16 @@ static const char *
 parse_forwarding(void *arg, char *line)
 {
 	struct net *n = arg;
+	unsigned long bits;
+	char *end;
 
-	if (line[0] < '0' || line[0] > '0' + PRIVFWD_ALL ||
-	    (line[1] != '\0' && line[1] != ' '))
+	bits = strtoul(line, &end, 10);
+	if (line[0] < '0' || line[0] > '9' || bits > PRIVFWD_ALL ||
+	    (*end != '\0' && *end != ' '))
 		return "no number";
 	/* Since this host was booted it is not our work any more. */
-	if (n->boot[0] != '\0' && line[1] == ' ' &&
-	    strcmp(line + 2, n->boot) == 0)
-		n->forwarding = (uint32_t)(line[0] - '0');
+	if (n->boot[0] != '\0' && *end == ' ' && strcmp(end + 1, n->boot) == 0)
+		n->forwarding = (uint32_t)bits;
 	return NULL;
 }
 
@@ -409,6 +411,7 @@ net_configure(struct parent *p)
 	else
 		tell_init(p);
 	switches_reconcile(p);
+	net_mention_pending(p);
 	check(p);
 }
 
@@ -417,6 +420,8 @@ net_shutdown(struct parent *p)
 {
 	struct netswitch *s;
 
+	/* Who comes after it is not of this daemon. */
+	child_hasten(&p->children[CHILD_PRIV]);
 	TAILQ_FOREACH(s, &p->net->switches, entry)
 		s->wanted = 0;
 	switches_tidy(p);

@@ -77,8 +77,10 @@ answered(void *arg, const struct priv_result *r, int *fds, size_t nfds)
 {
 	struct netswitch *s = arg;
 
-	if (r->err == VMERR_OK)
-		s->ours = r->created != 0;
+	if (r->err == VMERR_OK) {
+		s->ours = (r->created & PRIVSW_OURS) != 0;
+		s->raised = (r->created & PRIVSW_RAISED) != 0;
+	}
 	/* Of several orders the last one says how it is. */
 	if (--s->orders > 0)
 		return;
@@ -130,6 +132,13 @@ ask(struct netswitch *s, uint32_t flags)
 		failed(s, strerror(errno));
 }
 
+/* What an earlier priv made of it. */
+static uint32_t
+before(const struct netswitch *s)
+{
+	return (s->ours ? PRIVF_ADOPT : 0) | (s->raised ? PRIVF_RAISED : 0);
+}
+
 /* As the configuration has it.  1 if that is new. */
 static int
 describe(struct netswitch *s, const struct conf_switch *sw)
@@ -177,7 +186,7 @@ take(struct parent *p, const struct conf_switch *sw)
 	s->wanted = 1;
 	known = s->state == NETSW_READY || s->state == NETSW_ASKED;
 	if (describe(s, sw) || !known)
-		ask(s, s->ours ? PRIVF_ADOPT : 0);
+		ask(s, before(s));
 }
 
 static void
@@ -197,7 +206,8 @@ switches_tidy(struct parent *p)
 		if (s->wanted || s->orders > 0 || net_bridge_used(p, s->ifname))
 			continue;
 		/* A priv that is not there sweeps when it is back. */
-		if (s->ours && (b = order_name(s->ifname)) != NULL)
+		if ((s->ours || s->raised) &&
+		    (b = order_name(s->ifname)) != NULL)
 			order_new(p, IMSG_PRIV_SWITCH_DEL, b, 0, deleted, NULL);
 		switch_free(s);
 	}
@@ -222,7 +232,7 @@ switches_tell(struct parent *p)
 	struct netswitch *s;
 
 	TAILQ_FOREACH(s, &p->net->switches, entry)
-		ask(s, s->ours ? PRIVF_ADOPT : 0);
+		ask(s, before(s));
 }
 
 struct netswitch *
@@ -231,7 +241,7 @@ switch_need(struct parent *p, const char *ifname)
 	struct netswitch *s = switch_find(p, ifname);
 
 	if (s != NULL && (s->state == NETSW_FAILED || s->state == NETSW_NEW))
-		ask(s, 0);
+		ask(s, before(s));
 	return s;
 }
 

@@ -149,6 +149,8 @@ int children_start(struct parent *p);
 void children_stop(struct parent *p);
 void children_free(struct parent *p);
 void child_kill(const struct child *c); /* it will be started again */
+/* Somebody needs it: if it has ended it is started now, not later. */
+void child_hasten(struct child *c);
 /* Send a vmop_id to a child that runs.  0, or -1 with errno. */
 int child_send_id(struct child *c, uint32_t type, struct msg_hdr h,
     const struct vmop_id *v, int *fd);

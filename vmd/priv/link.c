@@ -1,7 +1,9 @@
 /*
  * Links of the host, in priv: what they are, and what becomes of them.
  *
- * All by rtnetlink(7).  A link is ours if its alias begins with our tag.
+ * All by rtnetlink(7).  A link is ours if its alias begins with our tag.  The
+ * request that makes one cannot set that: until the next one does, its name
+ * has the tag, so that at no time there is one of ours that nobody knows.
  */
 
 #include <errno.h>
@@ -167,11 +169,30 @@ link_each(int (*fn)(const struct link *l, void *arg), void *arg)
 	return rc;
 }
 
+/* As much of a tag as has room. */
+static void
+half_made_name(char name[IFNAMSIZ])
+{
+	snprintf(name, IFNAMSIZ, "vmd%.12s", priv.tag);
+}
+
+int
+link_is_half_made(const struct link *l)
+{
+	char name[IFNAMSIZ];
+
+	half_made_name(name);
+	return strcmp(l->name, name) == 0 &&
+	    (strcmp(l->kind, "bridge") == 0 || strcmp(l->kind, "vrf") == 0);
+}
+
 int
 link_is_ours(const struct link *l)
 {
 	char want[LINK_ALIAS_LEN];
 
+	if (link_is_half_made(l))
+		return 1;
 	snprintf(want, sizeof(want), "vmd %s ", priv.tag);
 	return strncmp(l->alias, want, strlen(want)) == 0;
 }
@@ -199,6 +220,8 @@ link_set(int index, const struct link_set *s)
 		ifi->ifi_change = IFF_UP;
 		ifi->ifi_flags = s->up ? IFF_UP : 0;
 	}
+	if (s->name != NULL)
+		mnl_attr_put_strz(&r.nh, IFLA_IFNAME, s->name);
 	if (s->alias != NULL)
 		put_alias(&r, s->alias);
 	if (s->mac != NULL)
@@ -212,16 +235,40 @@ link_set(int index, const struct link_set *s)
 	return nl_talk(&r, NULL, NULL);
 }
 
-/* An alias cannot be set by the request that makes a link. */
+/* Begin to make a link: another one that was begun is of no use. */
+static int
+begin_link(struct nl_req *r)
+{
+	char name[IFNAMSIZ];
+	struct link l;
+
+	half_made_name(name);
+	if (link_by_name(name, &l) == 0) {
+		if (!link_is_half_made(&l)) {
+			errno = EEXIST;
+			return -1;
+		}
+		if (link_del(l.index) == -1)
+			return -1;
+	}
+	nl_begin(r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
+	    sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(&r->nh, IFLA_IFNAME, name);
+	return 0;
+}
+
 static int
 finish_link(const char *name, const char *alias)
 {
 	struct link_set s = LINK_SET_INIT;
+	char made[IFNAMSIZ];
 	struct link l;
 	int saved_errno;
 
-	if (link_by_name(name, &l) == -1)
+	half_made_name(made);
+	if (link_by_name(made, &l) == -1)
 		return -1;
+	s.name = name;
 	s.alias = alias;
 	/* One of its own: else it changes as members come and go. */
 	l.mac[0] = 0xfe;
@@ -240,9 +287,8 @@ link_add_bridge(const char *name, const char *alias)
 	struct nlattr *info, *data;
 	struct nl_req r;
 
-	nl_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
-	    sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(&r.nh, IFLA_IFNAME, name);
+	if (begin_link(&r) == -1)
+		return -1;
 	info = mnl_attr_nest_start(&r.nh, IFLA_LINKINFO);
 	mnl_attr_put_strz(&r.nh, IFLA_INFO_KIND, "bridge");
 	data = mnl_attr_nest_start(&r.nh, IFLA_INFO_DATA);
@@ -260,9 +306,8 @@ link_add_vrf(const char *name, const char *alias, uint32_t table)
 	struct nlattr *info, *data;
 	struct nl_req r;
 
-	nl_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
-	    sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(&r.nh, IFLA_IFNAME, name);
+	if (begin_link(&r) == -1)
+		return -1;
 	info = mnl_attr_nest_start(&r.nh, IFLA_LINKINFO);
 	mnl_attr_put_strz(&r.nh, IFLA_INFO_KIND, "vrf");
 	data = mnl_attr_nest_start(&r.nh, IFLA_INFO_DATA);

@@ -30,6 +30,10 @@ UNIT += priv_net_test
 priv_net_test_SRCS = $(priv_test_SRCS) regress/unit/priv_rig.c
 priv_net_test_LIBS = $(priv_test_LIBS)
 
+UNIT += priv_switch_test
+priv_switch_test_SRCS = $(priv_net_test_SRCS)
+priv_switch_test_LIBS = $(priv_test_LIBS)
+
 # What a guest can do through it.
 UNIT += priv_guest_test
 priv_guest_test_SRCS = $(priv_net_test_SRCS) lib/net/pkt.c \

@@ -217,6 +217,8 @@ join(struct nic *n, const struct link *l, const struct link *br)
 
 	if (br->index != 0) {
 		s.master = br->index;
+		if (l->master != (uint32_t)br->index)
+			switch_lend(br);
 		if (l->master != (uint32_t)br->index &&
 		    link_set(l->index, &s) == -1)
 			return priv_fail("%s: %s", c->bridge, n->name);
@@ -259,6 +261,23 @@ address(struct nic *n, const struct link *l)
 	return 0;
 }
 
+/* Somebody has removed one of ours: who was on it is so again. */
+static void
+make_again(const char *bridge)
+{
+	struct link br, l;
+	struct nic *n;
+
+	if (bridge == NULL || link_by_name(bridge, &br) == 0 ||
+	    errno != ENODEV || switch_again(bridge, &br) == -1)
+		return;
+	TAILQ_FOREACH(n, &priv.nics, entry)
+		if (n->conf.bridge != NULL &&
+		    strcmp(n->conf.bridge, bridge) == 0 &&
+		    link_by_index(n->index, &l) == 0 && join(n, &l, &br) == -1)
+			log_warnx("%s: %s", n->name, priv_why());
+}
+
 static int
 set_up(struct nic *n, int *fds, struct link *l)
 {
@@ -276,6 +295,7 @@ set_up(struct nic *n, int *fds, struct link *l)
 	}
 	n->index = l->index;
 	memcpy(n->tapmac, l->mac, sizeof(n->tapmac));
+	make_again(n->conf.bridge);
 	if (bridge_of(&n->conf, &br) == -1 || dress(n, l, &br) == -1 ||
 	    join(n, l, &br) == -1)
 		return -1;
@@ -352,6 +372,7 @@ nic_add(struct priv_nic *conf, int *fds, struct link *l)
 		fd_close(&fds[i]);
 	nic_free(n);
 	settle();
+	switches_give_back();
 	vrf_tidy(0);
 	return -1;
 }
@@ -399,6 +420,7 @@ nic_del(const char *name)
 	if (there && link_del(l.index) == -1 && errno != ENODEV)
 		priv_fail("%s", name);
 	settle();
+	switches_give_back();
 	vrf_tidy(0);
 	return priv_failed() ? -1 : 0;
 }

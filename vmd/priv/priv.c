@@ -36,7 +36,7 @@ answer(struct peer *p, const struct msg *m, int rc, struct priv_result *r,
 {
 	struct ibuf *b;
 
-	r->forwarding = sysctl_forwarding();
+	r->forwarding = sysctl_forwarding() | vrf_rule();
 	if (rc == -1) {
 		r->err = priv_why_err();
 		r->text = strdup(priv_why());
@@ -86,8 +86,10 @@ init(const struct priv_init *i)
 	priv.mask = i->mask;
 	memcpy(priv.prefix6, i->prefix6, sizeof(priv.prefix6));
 	/* Later ones tell of another prefix. */
-	if (!priv.init)
-		sysctl_inherit(i->forwarding);
+	if (!priv.init) {
+		sysctl_inherit(i->forwarding & ~(uint32_t)PRIVFWD_RULE);
+		vrf_inherit(i->forwarding);
+	}
 	priv.init = 1;
 	return 0;
 }

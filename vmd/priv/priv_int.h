@@ -127,12 +127,16 @@ int link_by_index(int index, struct link *l);
 int link_each(int (*fn)(const struct link *l, void *arg), void *arg);
 /* All in an array, which the caller frees; -1 with errno. */
 int link_all(struct link **links, size_t *n);
-int link_is_ours(const struct link *l); /* by its alias */
+int link_is_ours(const struct link *l); /* by its alias, or half made */
+/* Killed while it was made: it has a name that is nobody's but ours. */
+int link_is_half_made(const struct link *l);
 /*
  * Properties of a link; what is NULL, or -1, is left as it is.  `up': 0, 1.
- * `alias' is what goes behind our tag.
+ * `alias' is what goes behind our tag.  All in one request: whoever is killed
+ * has done all of it or nothing.
  */
 struct link_set {
+	const char *name; /* while it is down */
 	const char *alias;
 	const uint8_t *mac;
 	int64_t mtu, group, master;
@@ -140,7 +144,7 @@ struct link_set {
 };
 #define LINK_SET_INIT                                                          \
 	{                                                                      \
-		NULL, NULL, -1, -1, -1, -1                                     \
+		NULL, NULL, NULL, -1, -1, -1, -1                               \
 	}
 int link_set(int index, const struct link_set *s);
 /* A new bridge (no STP), or VRF; the index, or -1 with errno. */
@@ -184,6 +188,9 @@ int addr_vrf_rule(int family, int add);
 int vrf_get(uint32_t table);
 /* Remove ours that no record asks for; `all': every one of ours. */
 void vrf_tidy(int all);
+/* PRIVFWD_RULE if the rule is not ours; and what an earlier priv found. */
+uint32_t vrf_rule(void);
+void vrf_inherit(uint32_t forwarding);
 
 /* --- /proc/sys/net (sysctl.c) -------------------------------------------- */
 
@@ -235,8 +242,15 @@ struct nic {
 struct sw {
 	TAILQ_ENTRY(sw) entry;
 	char name[IFNAMSIZ];
+	char alias[PRIV_ALIAS_MAX + 1];
+	int index;
 	int ours;
+	uint32_t flags; /* as asked for */
 	uint32_t rdomain;
+	int raised;	/* somebody else's, was down */
+	int lent;	/* somebody else's, had no members and */
+	uint8_t mac[6]; /* these, which change with ours */
+	uint32_t mtu;
 };
 
 struct priv {
@@ -263,6 +277,14 @@ const struct nic *nic_by_name(const char *name);
 int switch_add(const struct priv_switch *s, uint32_t *created);
 int switch_del(const char *name);
 const struct sw *switch_by_name(const char *name);
+/* One of ours that somebody has removed: made again.  0, or -1 with errno. */
+int switch_again(const char *name, struct link *l);
+/* One of our taps is about to become its member. */
+void switch_lend(const struct link *l);
+/* Some tap is gone: what has no members any more is as it was before. */
+void switches_give_back(void);
+/* Somebody else's that were down are down again. */
+void switches_lower(void);
 
 /* sweep.c: what is ours and was not named; at the end, all but taps. */
 int sweep(void);

@@ -61,6 +61,8 @@ sweep_end(void)
 	if (!priv.init)
 		return;
 	sysctl_forward(0);
+	switches_give_back();
+	switches_lower();
 	sweep_kind("bridge", 1);
 	vrf_tidy(1);
 	nft_close();

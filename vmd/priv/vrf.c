@@ -21,7 +21,7 @@ static const int families[] = { AF_INET, AF_INET6, RTNL_FAMILY_IPMR,
 
 #define MAX_TABLE 999999999U /* fits into a name */
 
-static int rule_was_there; /* before our first VRF */
+static int rule_was_there; /* before our first VRF: it is not ours */
 
 struct find {
 	uint32_t table;
@@ -37,7 +37,8 @@ look(const struct link *l, void *arg)
 	if (strcmp(l->kind, "vrf") != 0)
 		return 0;
 	f->ours += link_is_ours(l);
-	if (l->table == f->table && f->found.index == 0)
+	if (l->table == f->table && f->found.index == 0 &&
+	    !link_is_half_made(l))
 		f->found = *l;
 	return 0;
 }
@@ -56,10 +57,23 @@ need_rules(void)
 	return 0;
 }
 
+/* Also what another priv was killed over. */
+static int
+finish(int index, const char *name, uint32_t table)
+{
+	struct link_set s = LINK_SET_INIT;
+
+	s.up = 1;
+	if (sysctl_quiet(name, 1) == -1)
+		return priv_fail("rdomain %u: %s", table, name);
+	if (link_set(index, &s) == -1)
+		return priv_fail("rdomain %u: %s: up", table, name);
+	return need_rules();
+}
+
 static int
 make(uint32_t table, int ours)
 {
-	struct link_set s = LINK_SET_INIT;
 	char name[32], alias[32];
 	int index, had;
 
@@ -70,17 +84,12 @@ make(uint32_t table, int ours)
 		return priv_fail("rdomain %u: %s", table, name);
 	if (ours == 0)
 		rule_was_there = had;
-	s.up = 1;
-	if (sysctl_quiet(name, 1) == -1) {
-		priv_fail("rdomain %u: %s", table, name);
-	} else if (link_set(index, &s) == -1) {
-		priv_fail("rdomain %u: %s: up", table, name);
-	} else if (need_rules() == 0) {
-		log_info("%s: made for rdomain %u", name, table);
-		return index;
+	if (finish(index, name, table) == -1) {
+		link_del(index);
+		return -1;
 	}
-	link_del(index);
-	return -1;
+	log_info("%s: made for rdomain %u", name, table);
+	return index;
 }
 
 int
@@ -94,9 +103,29 @@ vrf_get(uint32_t table)
 		    "rdomain %u: not a table for interfaces", table);
 	if (link_each(look, &f) == -1)
 		return priv_fail("interfaces of the host");
-	if (f.found.index != 0)
-		return f.found.index;
-	return make(table, f.ours);
+	if (f.found.index == 0)
+		return make(table, f.ours);
+	if (link_is_ours(&f.found) &&
+	    finish(f.found.index, f.found.name, table) == -1)
+		return -1;
+	return f.found.index;
+}
+
+void
+vrf_inherit(uint32_t forwarding)
+{
+	struct find f = { .table = 0 };
+
+	rule_was_there = (forwarding & PRIVFWD_RULE) != 0;
+	/* There is none of ours: who has the rule is seen. */
+	if (link_each(look, &f) == 0 && f.ours == 0)
+		rule_was_there = addr_has_vrf_rule(AF_INET) == 1;
+}
+
+uint32_t
+vrf_rule(void)
+{
+	return rule_was_there ? PRIVFWD_RULE : 0;
 }
 
 /* --- the end of ours ----------------------------------------------------- */
@@ -118,7 +147,9 @@ is_wanted(uint32_t table)
 
 struct tidy {
 	int all;
-	int removed, left;
+	int remove; /* do it, */
+	int goes;   /* or count them */
+	int stays;
 };
 
 static int
@@ -128,28 +159,37 @@ tidy_one(const struct link *l, void *arg)
 
 	if (strcmp(l->kind, "vrf") != 0)
 		return 0;
-	if (!link_is_ours(l) || (!t->all && is_wanted(l->table))) {
-		t->left++;
-	} else if (link_del(l->index) == -1 && errno != ENODEV) {
+	if (!link_is_ours(l) ||
+	    (!t->all && !link_is_half_made(l) && is_wanted(l->table)))
+		t->stays++;
+	else if (!t->remove)
+		t->goes++;
+	else if (link_del(l->index) == -1 && errno != ENODEV)
 		log_warn("%s", l->name);
-		t->left++;
-	} else {
+	else
 		log_info("%s: removed", l->name);
-		t->removed++;
-	}
 	return 0;
 }
 
+/*
+ * The rule goes first: as long as there is one of ours, whoever comes after
+ * a crash knows that there is something to be done.
+ */
 void
 vrf_tidy(int all)
 {
 	struct tidy t = { .all = all };
 	size_t i;
 
+	if (link_each(tidy_one, &t) == -1) {
+		log_warn("interfaces of the host");
+		return;
+	}
+	if (t.goes == 0)
+		return;
+	for (i = 0; i < NFAMILIES && t.stays == 0 && !rule_was_there; i++)
+		addr_vrf_rule(families[i], 0); /* a family may be absent */
+	t.remove = 1;
 	if (link_each(tidy_one, &t) == -1)
 		log_warn("interfaces of the host");
-	if (t.left > 0 || t.removed == 0 || rule_was_there)
-		return;
-	for (i = 0; i < NFAMILIES; i++)
-		addr_vrf_rule(families[i], 0); /* a family may be absent */
 }
