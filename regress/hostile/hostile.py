@@ -46,10 +46,11 @@ GUESTS = ["one", "two"]
 # one who owns it, the other while its header is read.
 HELD = ["opener", "image"]
 VMS = ["vm/one", "vm/two"]
-# One has an interface as well; what it shares with a neighbour's, the name of
-# /dev/net/tun, says nothing.
+# One has an interface as well.
 MINE = ["vm/one/vioblk0", "vm/one/vioscsi", "vm/one/vionet0"]
 DEVICES = MINE + ["vm/two/vioblk0", "vm/two/vioscsi"]
+# Layers without which there are no taps: the interface is one of user mode.
+NO_TAP = {"caps", "ids", "root"}
 BELOW = ["control", "priv", "vmm"]
 LOW = VMS + DEVICES
 
@@ -96,6 +97,11 @@ KEPT = ["open", "file", "secret", "proc", "steal", "ptrace", "exec", "signal",
 PUBLIC = [os.makedev(1, 3), os.makedev(10, 232)]
 LIBC = ctypes.CDLL(None, use_errno=True)
 TRY = signal.SIGRTMAX - 1
+# passt wants to see a way out.
+UPLINK = ("ip link set lo up && ip link add up0 type veth peer name up1 && "
+          "ip link set up0 up && ip link set up1 up && "
+          "ip addr add 192.0.2.2/24 dev up0 && "
+          "ip route add default via 192.0.2.1")
 tap = Tap()
 
 
@@ -132,14 +138,15 @@ def make_files(path):
             f.truncate(1 << 20)
 
 
-def configure(vmd):
+def configure(vmd, layers):
+    interface = "interface user" if NO_TAP & set(layers) else "interface"
     cdrom = '\n\tcdrom "%s/%s.iso"'
     # It is not one, but that is for image to find out.
     qcow2 = " format qcow2\n\towner nobody"
     vmd.write_conf("".join(VM % {
         "name": name, "build": BUILD, "dir": vmd.dir,
         "more": (qcow2 if name in HELD else cdrom % (vmd.dir, name)) +
-                ("\n\tinterface" if name == "one" else ""),
+                ("\n\t" + interface if name == "one" else ""),
     } for name in GUESTS + HELD))
 
 
@@ -156,7 +163,7 @@ def start(*layers):
         with vmd:
             try:
                 make_files(vmd.dir)
-                configure(vmd)
+                configure(vmd, layers)
                 vmd.vmctl("reload")
                 vmd.probed()
                 for name in GUESTS:
@@ -418,6 +425,7 @@ def unknown_process():
     assert "does not know it" in p.stdout, p
 
 
+subprocess.run(UPLINK, shell=True, check=True)
 if len(sys.argv) > 1:       # by name, one of them
     tap.tests = [t for t in tap.tests if t.__name__ in sys.argv[1:]]
 sys.exit(1 if tap.run() else 0)
