@@ -339,6 +339,7 @@ def main():
     with Daemon("") as vmd:
         images(vmd.dir)
         configure(vmd)
+        vmd.probed()
         return tap.run(vmd)
 
 
