@@ -17,12 +17,13 @@
 #include <unistd.h>
 
 #include "lib/proto/wire.h"
+#include "lib/sandbox/hostile.h"
 #include "vmctl/audit.h"
 #include "vmctl/vmctl.h"
 
-#define MAXPROCS  65536
-#define UNKNOWN_S 40  /* longer than the start of a guest may take */
-#define AGAIN_MS  200 /* between two questions */
+#define MAXPROCS    65536
+#define AGAIN_MS    200 /* between two questions */
+#define CALLS_WIDTH 56	/* of a line of their names */
 
 struct audit {
 	struct subject *subjects;
@@ -170,7 +171,7 @@ judge(struct vmctl *ctl, struct audit *au)
 static int
 stays_unknown(struct vmctl *ctl, pid_t pid)
 {
-	const time_t end = time(NULL) + UNKNOWN_S;
+	const time_t end = time(NULL) + HOSTILE_UNKNOWN_S;
 	struct pollfd pfd = { .events = POLLIN };
 	struct audit again = { 0 };
 	int rc = 1;
@@ -228,6 +229,52 @@ look_for_others(struct vmctl *ctl, struct audit *au)
 
 /* --- printing ---------------------------------------------------------- */
 
+/* What of the calls that are allowed has no name is a number. */
+static const char *
+call_name(unsigned int nr, char buf[SB_CALL_LEN])
+{
+	snprintf(buf, SB_CALL_LEN, "%u", nr);
+	return sb_calls[nr][0] == '\0' ? buf : sb_calls[nr];
+}
+
+static json_t *
+calls_json(const struct look *l)
+{
+	json_t *names = json_array();
+	char buf[SB_CALL_LEN];
+	unsigned int nr;
+
+	for (nr = 0; nr < SB_NCALLS; nr++)
+		if (l->allowed[nr])
+			json_array_append_new(names,
+			    json_string(call_name(nr, buf)));
+	return names;
+}
+
+/* Their names, below what is said of the filter. */
+static void
+print_calls(const struct look *l)
+{
+	char buf[SB_CALL_LEN];
+	const char *name;
+	size_t col = 0;
+	unsigned int nr;
+
+	for (nr = 0; nr < SB_NCALLS; nr++) {
+		if (!l->allowed[nr])
+			continue;
+		name = call_name(nr, buf);
+		if (col == 0 || col + 1 + strlen(name) > CALLS_WIDTH) {
+			printf("%s\t%-14s", col == 0 ? "" : "\n", "");
+			col = 0;
+		}
+		printf(" %s", name);
+		col += 1 + strlen(name);
+	}
+	if (col > 0)
+		putchar('\n');
+}
+
 static json_t *
 subject_json(const struct subject *s)
 {
@@ -243,13 +290,14 @@ subject_json(const struct subject *s)
 			json_object_set_new(o, "wanted", json_text(f->wanted));
 		json_array_append_new(list, o);
 	}
-	return json_pack("{s:o,s:i,s:b,s:i,s:o}", "name",
+	return json_pack("{s:o,s:i,s:b,s:i,s:o,s:o}", "name",
 	    json_text(s->info.name), "pid", (int)s->info.pid, "ok", s->ok,
-	    "calls", (int)s->look.nallowed, "checks", list);
+	    "calls", (int)s->look.nallowed, "allowed", calls_json(&s->look),
+	    "checks", list);
 }
 
 static int
-print_subject(const struct vmctl *ctl, const struct subject *s)
+print_subject(const struct vmctl *ctl, const struct subject *s, int calls)
 {
 	const struct finding *f;
 	size_t i;
@@ -266,6 +314,8 @@ print_subject(const struct vmctl *ctl, const struct subject *s)
 		printf("\t%-14s %s\n", f->what, f->value);
 		if (!f->ok)
 			printf("\t%-14s   falls short of: %s\n", "", f->wanted);
+		if (calls && strcmp(f->what, "filter") == 0)
+			print_calls(&s->look);
 	}
 	return ST_DONE;
 }
@@ -297,7 +347,7 @@ print_all(struct vmctl *ctl, const struct audit *au, const char *name)
 			continue;
 		shown++;
 		bad += !au->subjects[i].ok;
-		rc = print_subject(ctl, &au->subjects[i]);
+		rc = print_subject(ctl, &au->subjects[i], name != NULL);
 	}
 	if (rc != ST_DONE)
 		return rc;

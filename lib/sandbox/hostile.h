@@ -35,6 +35,8 @@ struct hostile_mask {
 extern const struct hostile_mask hostile_mask;
 #define WITHOUT(layer)	 ((hostile_mask.layers & HOSTILE_##layer) != 0)
 #define HOSTILE_PATIENCE 6 /* times what it is given elsewhere */
+/* For how long vmctl audit lets a process be that it does not know. */
+#define HOSTILE_UNKNOWN_S 3
 struct io;
 /* Arrange for attempts, and what the layers above want.  In each process. */
 void hostile_init(void);
@@ -52,6 +54,7 @@ void sandbox_say(const char *text);
 #else
 #define WITHOUT(layer)	   0
 #define HOSTILE_PATIENCE   1
+#define HOSTILE_UNKNOWN_S  40 /* the start of a guest may take less */
 #define hostile_init()	   ((void)0)
 #define hostile_ring(io)   ((void)0)
 #define hostile_hold(fd)   ((void)0)

@@ -98,6 +98,23 @@ def small_filters(vmd):
 
 
 @tap.test
+def calls_by_name(vmd):
+    """which calls a filter allows is told by name"""
+    procs = audit(vmd)
+    for o in procs.values():
+        assert len(set(o["allowed"])) == o["calls"] > 0, o
+        assert "exit_group" in o["allowed"], o
+    disk = procs["vm/tick/vioblk0"]["allowed"]
+    assert "io_uring_enter" in disk, disk
+    assert not {"openat", "socket", "execve", "ptrace"} & set(disk), disk
+    assert "openat" in procs["parent"]["allowed"], procs["parent"]
+    out = vmd.vmctl("audit", "vm/tick/vioblk0")
+    m = re.search(r"filter +\d+ filters, \d+ calls\n((?:\t {14}.*\n)+)", out)
+    assert m and m[1].split() == disk, (out, disk)
+    assert "io_uring_enter" not in vmd.vmctl("audit"), "only when asked for"
+
+
+@tap.test
 def by_name(vmd):
     """one VM, one process; a name that is not there is status 3"""
     assert sorted(audit(vmd, "tick")) == ["vm/tick", *DEVICES]

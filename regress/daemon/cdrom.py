@@ -9,6 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 from vmdtest import BUILD, Daemon, Tap, wait_gone       # noqa: E402
 
 BLOCKS = 150
+CHECKS = 55
+HOSTILE_CHECKS = 44
 CONF = """
 vm "cd" {
 	disable
@@ -28,6 +30,19 @@ vm "again" {
 	memory 64M
 	boot "%(g)sscsi.elf"
 	cmdline "again"
+	cdrom "%(d)s/cd.iso"
+}
+vm "loop" {
+	disable
+	memory 64M
+	boot "%(g)sscsi.elf"
+	cmdline "loop"
+	cdrom "%(d)s/cd.iso"
+}
+vm "bad" {
+	disable
+	memory 64M
+	boot "%(g)svirtbad.elf"
 	cdrom "%(d)s/cd.iso"
 }
 """
@@ -54,7 +69,7 @@ def to_the_end(console):
 
 def run(vmd, name):
     vmd.vmctl("start", name)
-    vmd.vmctl("wait", name, status=None)
+    vmd.vmctl("wait", name, status=None, timeout=120)
     with vmd.console(name) as c:
         text = to_the_end(c)
     info = vmd.info(name)
@@ -69,6 +84,7 @@ def whole(vmd):
     assert text.count("blocks %d" % BLOCKS) == 2, text
     assert text.count("PASS all blocks") == 2, text
     assert "PASS unit reset" in text, text
+    assert text.count("PASS") == CHECKS, text
 
 
 @tap.test
@@ -93,6 +109,29 @@ def replaced(vmd):
 
 
 @tap.test
+def hostile(vmd):
+    """a hostile guest hurts neither the daemon nor a guest beside it"""
+    def others():
+        return {k: v for k, v in vmd.pids().items() if "bad" not in k}
+
+    vmd.vmctl("start", "loop")
+    with vmd.console("loop") as c:
+        c.expect("PASS all blocks")
+        before = others()
+        text = run(vmd, "bad")
+        assert text.count("PASS") == HOSTILE_CHECKS, text
+        assert "end of tests" in text, text
+        assert others() == before, (before, others())
+        assert "vm/bad/vioscsi: started again" not in vmd.log.text
+        c.out.pos = len(c.out.text)
+        for _ in range(2):
+            c.expect("PASS all blocks")
+        c.send("x")
+        to_the_end(c)
+    vmd.vmctl("wait", "loop", status=None)
+
+
+@tap.test
 def read_only(vmd):
     """the image is as it was"""
     with open(vmd.dir + "/cd.iso", "rb") as f:
@@ -109,7 +148,10 @@ def main():
             f.write(bytes(512))
         vmd.write_conf(CONF % {"g": BUILD + "/guest/", "d": vmd.dir})
         vmd.vmctl("reload")
+        vmd.probed()
         return tap.run(vmd)
 
 
+if len(sys.argv) > 1:       # by name, some of them
+    tap.tests = [t for t in tap.tests if t.__name__ in sys.argv[1:]]
 sys.exit(main())

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The disks of a guest, from the images in vm.conf to what a driver in the
 guest sees, and back: what it wrote is in the image."""
+import contextlib
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 import disks                                            # noqa: E402
-from vmdtest import BUILD, Daemon, Tap                  # noqa: E402
+import loopdev                                          # noqa: E402
+from vmdtest import BUILD, Daemon, Skip, Tap            # noqa: E402
 
 SECTORS = 8192
 SIZE = SECTORS * disks.SECTOR
@@ -63,6 +66,23 @@ vm "run" {
 	boot "%(g)sblkrun.elf"
 	disk "%(d)s/run.raw"
 	disk "%(d)s/run.qcow2" format qcow2
+}
+"""
+BLOCK = """
+vm "block" {
+	disable
+	memory 64M
+	cpus 2
+	boot "%(g)sblk.elf"
+	disk "%(d)s/dev/%(disk)s" format %(format)s serial "serial of disk 0"
+	disk "%(d)s/dev/sevens" format raw readonly
+}
+vm "joes" {
+	disable
+	memory 64M
+	boot "%(g)sblk.elf"
+	disk "%(d)s/%(joes)s" format raw
+	owner nobody
 }
 """
 
@@ -153,6 +173,74 @@ def many(vmd):
                {0: i + 1, i + 1: i + 1})
 
 
+@contextlib.contextmanager
+def devices(vmd, mode=0o600, **images):
+    """Block devices over images, by nodes of that mode in a directory."""
+    if loopdev.why_not():
+        raise Skip(loopdev.why_not())
+    top = vmd.dir + "/dev"
+    os.mkdir(top)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.rmdir, top)
+        disks.mount("dev", top, "tmpfs", 0, "size=64k,mode=755")
+        stack.callback(disks.libc.umount2, top.encode(), disks.MNT_DETACH)
+        for name, image in images.items():
+            loop = loopdev.Loop(image)
+            stack.callback(loop.close)
+            loop.node(top + "/" + name, mode)
+        yield top
+
+
+def block(vmd, fmt):
+    """blk.elf with a block device in format `fmt', and one to be read."""
+    image = vmd.dir + "/block." + fmt
+    disks.image(image, SIZE, fmt)
+    with open(image, "ab") as f:    # of the format, but it has to grow
+        f.truncate(SIZE if fmt == "raw" else 2 * SIZE)
+    with devices(vmd, disk=image, sevens=vmd.dir + "/sevens.raw"):
+        configure(vmd, disk="disk", format=fmt)
+        run(vmd, "block")
+    expect(image, fmt, LEFT)
+    readonly(vmd)
+
+
+@tap.test
+def block_raw(vmd):
+    """a block device, and one that is read-only, of a VM of root"""
+    block(vmd, "raw")
+
+
+@tap.test
+def block_qcow2(vmd):
+    """qcow2 on a block device"""
+    block(vmd, "qcow2")
+
+
+@tap.test
+def block_joes(vmd):
+    """a VM of somebody else's has no block device, also one he may open"""
+    with devices(vmd, 0o666, disk=vmd.dir + "/raw.raw") as top:
+        cause = ("%s/disk: a block device, which only VMs of root may have" %
+                 top)
+        # It has become one since the configuration was read.
+        image = vmd.dir + "/joes.raw"
+        disks.image(image, SIZE)
+        os.chmod(image, 0o666)
+        configure(vmd, joes="joes.raw")
+        os.unlink(image)
+        os.symlink(top + "/disk", image)
+        out = vmd.vmctl("start", "joes", status=1)
+        os.unlink(image)
+        assert out.startswith("vmctl: start joes: disk 0 %s: a block device, "
+                              "which only VMs of root may have" % image), out
+        configure(vmd, joes="dev/disk", reload=False)
+        p = subprocess.run([BUILD + "/vmd", "-n", "-f", vmd.conf],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=30)
+        assert p.returncode != 0 and cause in p.stdout, p
+    configure(vmd)
+
+
 class Busy:
     """The guest that keeps its disks busy."""
 
@@ -234,16 +322,27 @@ def images(top):
     disks.image(top + "/base.qcow2", SIZE, "qcow2", top + "/sevens.raw")
 
 
+def configure(vmd, reload=True, **names):
+    """The VMs above; those with block devices have `names'."""
+    words = {"disk": "disk", "format": "raw", "joes": "raw.raw", **names}
+    vmd.write_conf((CONF + (BLOCK if names else "")) % {
+        **words, "g": BUILD + "/guest/", "d": vmd.dir,
+        "many": "\n\t".join(
+            'disk "%s/many%d.raw" serial "number %c"' %
+            (vmd.dir, i, ord("a") + i) for i in range(16))})
+    if reload:
+        vmd.vmctl("reload")
+
+
 def main():
+    disks.own_mounts()
     with Daemon("") as vmd:
         images(vmd.dir)
-        vmd.write_conf(CONF % {
-            "g": BUILD + "/guest/", "d": vmd.dir,
-            "many": "\n\t".join(
-                'disk "%s/many%d.raw" serial "number %c"' %
-                (vmd.dir, i, ord("a") + i) for i in range(16))})
-        vmd.vmctl("reload")
+        configure(vmd)
+        vmd.probed()
         return tap.run(vmd)
 
 
+if len(sys.argv) > 1:       # by name, some of them
+    tap.tests = [t for t in tap.tests if t.__name__ in sys.argv[1:]]
 sys.exit(main())

@@ -14,12 +14,18 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 import disks                                            # noqa: E402
+import loopdev                                          # noqa: E402
 from slowfs import SlowFile                             # noqa: E402
-from vmdtest import (BUILD, Daemon, Tap, descendants,  # noqa: E402
-                     wait_gone)
+from vmdtest import (BUILD, Daemon, Skip, Tap,         # noqa: E402
+                     descendants, wait_gone)
 
 KILLS = int(os.environ.get("KILLS") or
             (5000 if os.environ.get("CHECK_LONG") else 200))
+# Of these on a loop device that is slow; it has as many sectors as it can
+# write back in a second.
+LOOP_KILLS = max(1, KILLS // 5)
+LOOP_SIZE = 1 << 20
+LOOP_IOPS = 256
 SIZE = 4 << 20
 CONF = """
 vm "kill" {
@@ -36,6 +42,13 @@ vm "slow" {
 	cpus 2
 	boot "%(g)sblkrun.elf"
 	disk "%(d)s/slow/disk" format raw
+}
+vm "loop" {
+	disable
+	memory 64M
+	cpus 2
+	boot "%(g)sblkrun.elf"
+	disk "%(loop)s" format raw
 }
 vm "full" {
 	disable
@@ -127,12 +140,67 @@ class Guest:
             assert found == int(total, 16), (hex(found), total, fmt)
 
 
+def until(g, what):
+    """Ask the guest until `what' of its numbers of requests and errors."""
+    end = time.monotonic() + 60
+    while not what(*g.progress()):
+        assert time.monotonic() < end, g.out.text[-500:]
+
+
+def is_slow(loop):
+    """Reads of what is not cached take their time, once the throttle's first
+    tenth of a second is used up."""
+    loop.forget()
+    os.posix_fadvise(loop.fd, 0, 0, os.POSIX_FADV_RANDOM)
+    begin = time.monotonic()
+    for at in range(0, LOOP_SIZE, LOOP_SIZE // LOOP_IOPS):
+        os.pread(loop.fd, disks.SECTOR, at)
+    took = time.monotonic() - begin
+    assert took > 0.5, "%f s for a second's reads" % took
+
+
+@tap.test
+def throttled(vmd):
+    """killed with a loop device that is throttled: all requests are slow"""
+    why = loopdev.why_not() or loopdev.why_no_throttle()
+    if why:
+        raise Skip(why)
+    image = vmd.dir + "/loop.raw"
+    disks.image(image, LOOP_SIZE)
+    with contextlib.closing(loopdev.Loop(image)) as loop:
+        configure(vmd, loop.path)
+        loop.set(LOOP_IOPS)
+        is_slow(loop)
+        g = Guest(vmd, "loop", 1)
+        total, slowest = 0, 0.0
+        while vmd.loop_hits < LOOP_KILLS:
+            assert total < 2 * LOOP_KILLS + 20, vmd.loop_hits
+            was = g.progress()[0]
+            until(g, lambda done, errors: done > was)
+            loop.forget()       # it reads anew, and waits for its flushes
+            time.sleep(g.random.uniform(0, 0.05))
+            begin = time.monotonic()
+            hits, replaced = g.kill(0)
+            slowest = max(slowest, time.monotonic() - begin)
+            total += 1
+            vmd.loop_hits += hits > 0
+            if not replaced:
+                g.unpause(0)
+        loop.set(0)
+        done, errors = g.progress()
+        print("# %d kills, %d hit requests in flight, %d requests, a death "
+              "took %.2f s at most" % (total, vmd.loop_hits, done, slowest))
+        assert errors == 0, errors
+        g.finish("loop.raw")
+    configure(vmd)
+
+
 @tap.test
 def killed(vmd):
     """each death of a disk is survived, with requests in flight"""
     g = Guest(vmd, "kill", 2)
     hits = total = pauses = 0
-    while hits < KILLS:
+    while hits < KILLS - vmd.loop_hits:
         assert total < 2 * KILLS + 20, "%d of %d kills hit" % (hits, total)
         time.sleep(g.random.uniform(0, 0.08))
         disk = g.random.randrange(2)
@@ -152,13 +220,6 @@ def killed(vmd):
           % (total, hits, pauses, done))
     assert errors == 0 and pauses >= total // 6, (errors, pauses)
     g.finish("kill.raw", "kill.qcow2")
-
-
-def until(g, what):
-    """Ask the guest until `what' of its numbers of requests and errors."""
-    end = time.monotonic() + 60
-    while not what(*g.progress()):
-        assert time.monotonic() < end, g.out.text[-500:]
 
 
 @tap.test
@@ -316,14 +377,22 @@ def parent_killed(vmd):
     cut(vmd, None)
 
 
+def configure(vmd, loop=None):
+    vmd.write_conf(CONF % {"g": BUILD + "/guest/", "d": vmd.dir,
+                           "loop": loop or vmd.dir + "/loop.raw"})
+    vmd.vmctl("reload")
+
+
 def main():
     disks.own_mounts()
     with Daemon("") as vmd:
         for fmt in "raw", "qcow2":
             disks.image(vmd.dir + "/kill." + fmt, SIZE, fmt)
-        vmd.write_conf(CONF % {"g": BUILD + "/guest/", "d": vmd.dir})
-        vmd.vmctl("reload")
+        configure(vmd)
+        vmd.loop_hits = 0
         return tap.run(vmd)
 
 
+if len(sys.argv) > 1:       # by name, some of them
+    tap.tests = [t for t in tap.tests if t.__name__ in sys.argv[1:]]
 sys.exit(main())

@@ -20,6 +20,7 @@ GUEST_PAYLOADS = \
 	tick \
 	timer \
 	uart \
+	virtbad \
 	virtio \
 	vmmci \
 	void
@@ -40,6 +41,10 @@ $(B)/guest/net.elf $(B)/guest/netuser.elf: GUEST_LIB += $(B)/guest/lib/net.o
 $(B)/guest/net.elf $(B)/guest/netuser.elf: $(B)/guest/lib/net.o
 $(B)/guest/net.elf $(B)/guest/netbench.elf: GUEST_LIB += $(B)/guest/lib/net.o
 $(B)/guest/net.elf $(B)/guest/netbench.elf: $(B)/guest/lib/net.o
+
+$(B)/guest/blkbad.elf $(B)/guest/virtbad.elf: GUEST_LIB += \
+	$(B)/guest/lib/vbad.o
+$(B)/guest/blkbad.elf $(B)/guest/virtbad.elf: $(B)/guest/lib/vbad.o
 
 $(B)/guest/%.o: regress/guest/%.c $(GUEST_HDRS)
 	@mkdir -p $(@D)

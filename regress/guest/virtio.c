@@ -1,7 +1,7 @@
 /*
  * A driver for the entropy device: finds its structures by the
- * capabilities, then reset, features, a queue, and interrupts in all the
- * ways there are.
+ * capabilities, then reset, also while it waits, features, a queue, and
+ * interrupts in all the ways there are.
  */
 #include "virtio.h"
 
@@ -302,6 +302,37 @@ broken(void)
 	check(virtio_status(&dev) == 15 && used(), "after which it works");
 }
 
+/*
+ * More than the device may give at once: with some of it still to come it is
+ * reset, after which nothing comes.
+ */
+static void
+reset_waiting(void)
+{
+	unsigned int i;
+	uint16_t got;
+
+	start(0xffff);
+	for (i = 0; i < SIZE; i++) {
+		vq_desc(DESC, i, BUF, 65536, VQ_WRITE);
+		vq_put(&queue, (uint16_t)i);
+	}
+	vq_show(&queue);
+	check(soon(load16(USED + 2) > 0), "the first of many");
+	check(virtio_reset(&dev), "reset while it waits");
+	got = load16(USED + 2);
+	memset((void *)BUF, 0, 65536);
+	pm_wait_us(200000);
+	check(got < SIZE && load16(USED + 2) == got && load8(BUF) == 0 &&
+		memcmp((void *)BUF, (void *)(BUF + 1), 65535) == 0,
+	    "nothing comes any more");
+	start(0xffff);
+	memset((void *)BUF, 0, 256);
+	offer(256);
+	check(used() && load16(USED + 2) == 1 && random_bytes(),
+	    "and it works");
+}
+
 void
 guest_main(const struct start_info *si)
 {
@@ -320,5 +351,6 @@ guest_main(const struct start_info *si)
 	outb(0x4d1, 0);
 	moves();
 	broken();
+	reset_waiting();
 	power_off();
 }

@@ -4,6 +4,6 @@
 . regress/guest/tap.sh
 
 guest virtio
-ok 'passed 41' "entropy, by MSI-X, lines and capability"
+ok 'passed 45' "entropy, by MSI-X, lines and capability"
 ok 'ends "poweroff: powered off"' "poweroff"
 plan

@@ -46,12 +46,14 @@ virtio_enum_test_LIBS = -levent_core -lbsd
 virtio_test_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_test_LIBS = -levent_core -lbsd
 
-FUZZ += ports uart virtio_pci vmmci
+FUZZ += ports uart viornd virtio_pci vmmci
 ports_FUZZ_SRCS = $(filter-out $(VMVIRTIO_SRCS) vmd/vm/mmio.c \
 	vmd/vm/vmmci.c,$(VMDEV_SRCS))
 ports_FUZZ_LIBS = -levent_core
 uart_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/timer.c vmd/vm/uart.c
 uart_FUZZ_LIBS = -levent_core
+viornd_FUZZ_SRCS = $(viornd_test_SRCS)
+viornd_FUZZ_LIBS = -Wl,--wrap=getrandom $(viornd_test_LIBS)
 virtio_pci_FUZZ_SRCS = $(VIRTIO_TEST_SRCS)
 virtio_pci_FUZZ_LIBS = -levent_core -lbsd
 vmmci_FUZZ_SRCS = vmd/vm/bus.c vmd/vm/pci.c vmd/vm/timer.c vmd/vm/vmmci.c \
