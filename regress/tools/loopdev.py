@@ -48,11 +48,6 @@ def throttles():
     return [f for f in files if os.access(f, os.W_OK)]
 
 
-def why_no_throttle():
-    return "" if throttles() else \
-        "no blkio.throttle.*_iops_device below " + V1
-
-
 class Loop:
     """With `path' and `rdev', over the file `image'."""
 
