@@ -88,6 +88,12 @@ class Loop:
         os.mknod(path, stat.S_IFBLK | mode, self.rdev)
         os.chmod(path, mode)
 
+    def discards(self):
+        """Does it make holes in the file?"""
+        with open(os.path.dirname(self.backing) +
+                  "/queue/discard_max_bytes") as f:
+            return int(f.read()) > 0
+
     def set(self, iops):
         """So many requests a second; 0: as many as it can."""
         rule = "%d:%d %d" % (os.major(self.rdev), os.minor(self.rdev), iops)
