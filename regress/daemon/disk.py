@@ -118,7 +118,8 @@ def ranges(*parts):
     return {s: gen for at, n, gen in parts for s in range(at, at + n)}
 
 
-# What regress/guest/blk.c leaves.
+# What regress/guest/blk.c leaves; a sector that it discards.
+DISCARDED = 1024 + 256
 LEFT = ranges((0, 8, 1), (16, 4, 1), (20, 8, 0), (28, 4, 1), (32, 8, 0),
               (40, 8, 1), (96, 8, 2), (104, 8, 2), (120, 24, 3),
               (256, 20, 4), (300, 8, 20), (1024, 8, 1),
@@ -175,7 +176,8 @@ def many(vmd):
 
 @contextlib.contextmanager
 def devices(vmd, mode=0o600, **images):
-    """Block devices over images, by nodes of that mode in a directory."""
+    """Block devices over images, by nodes of that mode in a directory: that,
+    and the devices."""
     if loopdev.why_not():
         raise Skip(loopdev.why_not())
     top = vmd.dir + "/dev"
@@ -184,23 +186,33 @@ def devices(vmd, mode=0o600, **images):
         stack.callback(os.rmdir, top)
         disks.mount("dev", top, "tmpfs", 0, "size=64k,mode=755")
         stack.callback(disks.libc.umount2, top.encode(), disks.MNT_DETACH)
+        loops = []
         for name, image in images.items():
-            loop = loopdev.Loop(image)
-            stack.callback(loop.close)
-            loop.node(top + "/" + name, mode)
-        yield top
+            loops.append(loopdev.Loop(image))
+            stack.callback(loops[-1].close)
+            loops[-1].node(top + "/" + name, mode)
+        yield top, loops
 
 
 def block(vmd, fmt):
     """blk.elf with a block device in format `fmt', and one to be read."""
     image = vmd.dir + "/block." + fmt
     disks.image(image, SIZE, fmt)
-    with open(image, "ab") as f:    # of the format, but it has to grow
-        f.truncate(SIZE if fmt == "raw" else 2 * SIZE)
-    with devices(vmd, disk=image, sevens=vmd.dir + "/sevens.raw"):
+    with open(image, "r+b") as f:
+        if fmt == "raw":            # no holes: DISCARD is to make one
+            f.write(bytes(SIZE))
+        else:                       # it cannot grow there
+            f.truncate(2 * SIZE)
+    with devices(vmd, disk=image, sevens=vmd.dir + "/sevens.raw") as (
+            _, loops):
         configure(vmd, disk="disk", format=fmt)
         run(vmd, "block")
+        holes = loops[0].discards()
     expect(image, fmt, LEFT)
+    if fmt == "raw" and holes:
+        at = DISCARDED * disks.SECTOR
+        with open(image, "rb") as f:
+            assert os.lseek(f.fileno(), at, os.SEEK_HOLE) == at
     readonly(vmd)
 
 
@@ -219,7 +231,7 @@ def block_qcow2(vmd):
 @tap.test
 def block_joes(vmd):
     """a VM of somebody else's has no block device, also one he may open"""
-    with devices(vmd, 0o666, disk=vmd.dir + "/raw.raw") as top:
+    with devices(vmd, 0o666, disk=vmd.dir + "/raw.raw") as (top, _):
         cause = ("%s/disk: a block device, which only VMs of root may have" %
                  top)
         # It has become one since the configuration was read.

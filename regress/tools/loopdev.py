@@ -48,11 +48,6 @@ def throttles():
     return [f for f in files if os.access(f, os.W_OK)]
 
 
-def why_no_throttle():
-    return "" if throttles() else \
-        "no blkio.throttle.*_iops_device below " + V1
-
-
 class Loop:
     """With `path' and `rdev', over the file `image'."""
 
@@ -92,6 +87,12 @@ class Loop:
         """The same device by another name."""
         os.mknod(path, stat.S_IFBLK | mode, self.rdev)
         os.chmod(path, mode)
+
+    def discards(self):
+        """Does it make holes in the file?"""
+        with open(os.path.dirname(self.backing) +
+                  "/queue/discard_max_bytes") as f:
+            return int(f.read()) > 0
 
     def set(self, iops):
         """So many requests a second; 0: as many as it can."""
