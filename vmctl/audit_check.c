@@ -31,7 +31,8 @@ struct want {
 	unsigned int more; /* filters that are not from our tables */
 	enum want_ids ids;
 	const char *user;
-	uint64_t caps;	/* at most, of all sets but the bounding one */
+	uint64_t caps;	/* at most, of all sets but the bounding one; none of
+			   IDS_ANY that are not root's */
 	uint64_t bound; /* at most, of the bounding set */
 	int nnp;
 	unsigned int ns; /* not the parent's; bits by enum look_ns */
@@ -44,8 +45,8 @@ struct want {
 
 #define CAPS_ANY (~0ULL)
 #define CAPS_VMM                                                               \
-	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL) |                   \
-	    BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE))
+	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) |                \
+	    BIT(CAP_KILL) | BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE))
 #define NS_VMM                                                                 \
 	(BIT(LOOK_IPC) | BIT(LOOK_MNT) | BIT(LOOK_NET) | BIT(LOOK_USER) |      \
 	    BIT(LOOK_UTS))
@@ -56,6 +57,7 @@ struct want {
 #define FDS_PARENT                                                             \
 	(BIT(LOOK_NFDS) - 1 - BIT(LOOK_VM) - BIT(LOOK_VCPU) - BIT(LOOK_SYSCTL))
 #define OWN_BOTH (SB_OWN_LANDLOCK | SB_OWN_NODUMP)
+#define OWN_ALL	 (OWN_BOTH | SB_OWN_BITS)
 
 static const struct want wants[PROC_KIND_MAX] = {
 	[PROC_PARENT] = {
@@ -111,7 +113,6 @@ static const struct want wants[PROC_KIND_MAX] = {
 	[PROC_VM] = {
 		.filters = { "vm", "vmm", "parent" },
 		.ids = IDS_SLOT,
-		.bound = CAPS_VMM,
 		.nnp = 1,
 		.ns = NS_VMM | BIT(LOOK_PID),
 		.empty_root = 1,
@@ -119,7 +120,7 @@ static const struct want wants[PROC_KIND_MAX] = {
 		    BIT(LOOK_MEMFD) | BIT(LOOK_TTY) | BIT(LOOK_VCPU) |
 		    BIT(LOOK_VM),
 		.memory = 1,
-		.own = OWN_BOTH,
+		.own = OWN_ALL,
 	},
 	[PROC_IMAGE] = {
 		.filters = { "image", "parent" },
@@ -148,10 +149,9 @@ static const struct want wants[PROC_KIND_MAX] = {
 #define WANT_DEVICE(name, last, kind)                                          \
 	{                                                                      \
 		.filters = { last, name "_open", "vmm", "parent" },            \
-		.ids = IDS_SLOT, .bound = CAPS_VMM, .nnp = 1,                  \
-		.ns = NS_VMM | BIT(LOOK_PID), .empty_root = 1,                 \
-		.fds = FDS_LOOP | BIT(kind) | BIT(LOOK_RING), .memory = 1,     \
-		.own = OWN_BOTH,                                               \
+		.ids = IDS_SLOT, .nnp = 1, .ns = NS_VMM | BIT(LOOK_PID),       \
+		.empty_root = 1, .fds = FDS_LOOP | BIT(kind) | BIT(LOOK_RING), \
+		.memory = 1, .own = OWN_ALL,                                   \
 	}
 
 /* Devices, by the last part of their names; without a ring they need more. */
@@ -211,6 +211,7 @@ add_caps(char text[CHECK_TEXT], uint64_t caps)
 		{ CAP_KILL, "kill" },
 		{ CAP_SETGID, "setgid" },
 		{ CAP_SETUID, "setuid" },
+		{ CAP_SETPCAP, "setpcap" },
 		{ CAP_NET_ADMIN, "net_admin" },
 		{ CAP_SYS_PTRACE, "sys_ptrace" },
 		{ CAP_SYS_ADMIN, "sys_admin" },
@@ -323,16 +324,23 @@ check_caps(const struct subject *s, const struct want *w, struct finding *f)
 	const struct look *l = &s->look;
 	uint64_t have = l->caps[CAP_SET_INH] | l->caps[CAP_SET_PRM] |
 	    l->caps[CAP_SET_EFF] | l->caps[CAP_SET_AMB];
+	uint64_t may = w->ids == IDS_ANY && !all_are(l->uid, 0) ? 0 : w->caps;
+	int bits = (s->info.own & SB_OWN_BITS) != 0;
 
 	add_caps(f->value, have);
 	add(f->value, ", bounding ");
 	add_caps(f->value, l->caps[CAP_SET_BND]);
 	add(f->wanted, "at most ");
-	add_caps(f->wanted, w->caps);
+	add_caps(f->wanted, may);
 	add(f->wanted, ", bounding ");
 	add_caps(f->wanted, w->bound);
-	f->ok = (have & ~w->caps) == 0 &&
-	    (l->caps[CAP_SET_BND] & ~w->bound) == 0;
+	f->ok = (have & ~may) == 0 && (l->caps[CAP_SET_BND] & ~w->bound) == 0;
+	if ((w->own & SB_OWN_BITS) == 0)
+		return;
+	add(f->value, ", securebits %s (own report)",
+	    bits ? "locked" : "not locked");
+	add(f->wanted, ", securebits locked");
+	f->ok &= bits;
 }
 
 static void

@@ -11,6 +11,7 @@ HOSTILE_FILES = \
 	proc/drop.c \
 	proc/proc.c \
 	vmd/dev/dev.c \
+	vmd/dev/dev_start.c \
 	vmd/image/image.c \
 	vmd/parent/children.c \
 	vmd/parent/confine.c \
