@@ -38,6 +38,7 @@ add_caps(char text[CHECK_TEXT], uint64_t caps)
 		{ CAP_KILL, "kill" },
 		{ CAP_SETGID, "setgid" },
 		{ CAP_SETUID, "setuid" },
+		{ CAP_SETPCAP, "setpcap" },
 		{ CAP_NET_ADMIN, "net_admin" },
 		{ CAP_SYS_PTRACE, "sys_ptrace" },
 		{ CAP_SYS_ADMIN, "sys_admin" },
@@ -150,16 +151,23 @@ check_caps(const struct subject *s, const struct want *w, struct finding *f)
 	const struct look *l = &s->look;
 	uint64_t have = l->caps[CAP_SET_INH] | l->caps[CAP_SET_PRM] |
 	    l->caps[CAP_SET_EFF] | l->caps[CAP_SET_AMB];
+	uint64_t may = w->ids == IDS_ANY && !all_are(l->uid, 0) ? 0 : w->caps;
+	int bits = (s->info.own & SB_OWN_BITS) != 0;
 
 	add_caps(f->value, have);
 	add(f->value, ", bounding ");
 	add_caps(f->value, l->caps[CAP_SET_BND]);
 	add(f->wanted, "at most ");
-	add_caps(f->wanted, w->caps);
+	add_caps(f->wanted, may);
 	add(f->wanted, ", bounding ");
 	add_caps(f->wanted, w->bound);
-	f->ok = (have & ~w->caps) == 0 &&
-	    (l->caps[CAP_SET_BND] & ~w->bound) == 0;
+	f->ok = (have & ~may) == 0 && (l->caps[CAP_SET_BND] & ~w->bound) == 0;
+	if ((w->own & SB_OWN_BITS) == 0)
+		return;
+	add(f->value, ", securebits %s (own report)",
+	    bits ? "locked" : "not locked");
+	add(f->wanted, ", securebits locked");
+	f->ok &= bits;
 }
 
 static void

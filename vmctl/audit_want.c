@@ -11,8 +11,8 @@
 
 #define CAPS_ANY (~0ULL)
 #define CAPS_VMM                                                               \
-	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL) |                   \
-	    BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE))
+	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) |                \
+	    BIT(CAP_KILL) | BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE))
 #define NS_VMM                                                                 \
 	(BIT(LOOK_IPC) | BIT(LOOK_MNT) | BIT(LOOK_NET) | BIT(LOOK_USER) |      \
 	    BIT(LOOK_UTS))
@@ -23,6 +23,7 @@
 #define FDS_PARENT                                                             \
 	(BIT(LOOK_NFDS) - 1 - BIT(LOOK_VM) - BIT(LOOK_VCPU) - BIT(LOOK_SYSCTL))
 #define OWN_BOTH (SB_OWN_LANDLOCK | SB_OWN_NODUMP)
+#define OWN_ALL	 (OWN_BOTH | SB_OWN_BITS)
 
 static const struct want wants[PROC_KIND_MAX] = {
 	[PROC_PARENT] = {
@@ -78,7 +79,6 @@ static const struct want wants[PROC_KIND_MAX] = {
 	[PROC_VM] = {
 		.filters = { "vm", "vmm", "parent" },
 		.ids = IDS_SLOT,
-		.bound = CAPS_VMM,
 		.nnp = 1,
 		.ns = NS_VMM | BIT(LOOK_PID),
 		.empty_root = 1,
@@ -86,7 +86,7 @@ static const struct want wants[PROC_KIND_MAX] = {
 		    BIT(LOOK_MEMFD) | BIT(LOOK_TTY) | BIT(LOOK_VCPU) |
 		    BIT(LOOK_VM),
 		.memory = 1,
-		.own = OWN_BOTH,
+		.own = OWN_ALL,
 	},
 	[PROC_IMAGE] = {
 		.filters = { "image", "parent" },
@@ -115,10 +115,9 @@ static const struct want wants[PROC_KIND_MAX] = {
 #define WANT_DEVICE(name, last, kind)                                          \
 	{                                                                      \
 		.filters = { last, name "_open", "vmm", "parent" },            \
-		.ids = IDS_SLOT, .bound = CAPS_VMM, .nnp = 1,                  \
-		.ns = NS_VMM | BIT(LOOK_PID), .empty_root = 1,                 \
-		.fds = FDS_LOOP | BIT(kind) | BIT(LOOK_RING), .memory = 1,     \
-		.own = OWN_BOTH,                                               \
+		.ids = IDS_SLOT, .nnp = 1, .ns = NS_VMM | BIT(LOOK_PID),       \
+		.empty_root = 1, .fds = FDS_LOOP | BIT(kind) | BIT(LOOK_RING), \
+		.memory = 1, .own = OWN_ALL,                                   \
 	}
 
 /* Devices, by the last part of their names; without a ring they need more. */

@@ -24,7 +24,8 @@ struct want {
 	unsigned int more; /* filters that are not from our tables */
 	enum want_ids ids;
 	const char *user;
-	uint64_t caps;	/* at most, of all sets but the bounding one */
+	uint64_t caps;	/* at most, of all sets but the bounding one; none of
+			   IDS_ANY that are not root's */
 	uint64_t bound; /* at most, of the bounding set */
 	int nnp;
 	unsigned int ns; /* not the parent's; bits by enum look_ns */

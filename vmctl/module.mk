@@ -5,6 +5,7 @@ VMCTL_CMD_SRCS = \
 	vmctl/audit_shared.c \
 	vmctl/audit_tree.c \
 	vmctl/audit_want.c \
+	vmctl/audit_tree.c \
 	vmctl/client.c \
 	vmctl/cmd_create.c \
 	vmctl/cmd_audit.c \
@@ -55,6 +56,12 @@ vmctl_show_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_show_test_LIBS = $(VMCTL_LIBS)
 vmctl_console_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_console_test_LIBS = $(VMCTL_LIBS)
+
+UNIT += audit_check_test
+audit_check_test_SRCS = vmctl/audit_check.c vmctl/audit_look.c \
+	vmctl/audit_shared.c vmctl/audit_tree.c \
+	$(VMCTL_SANDBOX_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS)
+audit_check_test_LIBS = -lbsd
 
 UNIT += vmctl_newfile_test
 vmctl_newfile_test_SRCS = vmctl/cmd_disk_open.c lib/disk/imglock.c \

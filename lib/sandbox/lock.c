@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 
 #include "lib/sandbox/hostile.h"
 #include "lib/sandbox/sandbox.h"
@@ -73,24 +74,64 @@ sandbox_empty_root(void)
 	    MS_REMOUNT | MS_RDONLY | MS_NOSUID | dev | MS_NOEXEC, NULL);
 }
 
+/* That none but these can be had by an exec. */
+static int
+bound(uint64_t keep)
+{
+	int cap;
+
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if ((keep & (1ULL << cap)) == 0 &&
+		    prctl(PR_CAPBSET_DROP, cap) == -1)
+			return -1;
+	return 0;
+}
+
 int
 sandbox_caps(uint64_t keep)
 {
 	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct d[2] = { { 0 } };
-	int cap;
 
 	if (WITHOUT(CAPS))
 		return 0;
-	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		if ((keep & (1ULL << cap)) == 0 &&
-		    prctl(PR_CAPBSET_DROP, cap) == -1)
-			return -1;
+	if (bound(keep) == -1)
+		return -1;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
 		return -1;
 	d[0].permitted = d[0].effective = (uint32_t)keep;
 	d[1].permitted = d[1].effective = (uint32_t)(keep >> 32);
 	return (int)syscall(SYS_capset, &h, d);
+}
+
+#define BITS                                                                   \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |       \
+	    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |          \
+	    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+int
+sandbox_no_gain(void)
+{
+	if (WITHOUT(CAPS))
+		return 0;
+	return bound(0) == -1 ? -1 : prctl(PR_SET_SECUREBITS, BITS);
+}
+
+int
+sandbox_has_bits(void)
+{
+	return prctl(PR_GET_SECUREBITS) == BITS;
+}
+
+int
+sandbox_no_caps(void)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+
+	if (WITHOUT(CAPS))
+		return 0;
+	return (int)syscall(SYS_capset, &h, none);
 }
 
 int
@@ -112,15 +153,13 @@ sandbox_nodump(void)
 int
 sandbox_lock(const char **what)
 {
-	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { { 0 } };
 	const struct rlimit zero = { 0, 0 };
 
 	*what = "ambient capabilities";
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
 		return -1;
 	*what = "capabilities";
-	if (!WITHOUT(CAPS) && syscall(SYS_capset, &h, none) == -1)
+	if (sandbox_no_caps() == -1)
 		return -1;
 	*what = "no_new_privs";
 	if (sandbox_nnp() == -1)

@@ -102,6 +102,17 @@ int sandbox_nodump(void);
  */
 int sandbox_caps(uint64_t keep);
 /*
+ * Between clone and exec, with CAP_SETPCAP: an empty bounding set, and
+ * securebits, locked, by which neither an exec nor a change of ids ever
+ * gives capabilities; nor does that take any, so sandbox_no_caps() is to
+ * follow.  0 or -1 with errno.
+ */
+int sandbox_no_gain(void);
+/* No capabilities from now on.  0 or -1 with errno. */
+int sandbox_no_caps(void);
+/* 1 if the securebits are those. */
+int sandbox_has_bits(void);
+/*
  * A Landlock domain that handles everything and grants nothing
  * (`keep_exec': all but EXECUTE and READ_FILE, which execveat(2) needs).
  * After sandbox_lock(), before threads are made.  1 if the kernel has none,
@@ -136,6 +147,7 @@ int sandbox_traps(int fd, const char *prefix);
 #define SB_OWN_LANDLOCK	   0x02 /* in a domain */
 #define SB_OWN_NO_LANDLOCK 0x04 /* the kernel has none */
 #define SB_OWN_NODUMP	   0x08 /* not dumpable */
+#define SB_OWN_BITS	   0x10 /* securebits, see sandbox_no_gain() */
 unsigned int sandbox_own(void);
 /*
  * Put the filter called `name' (filter_NAME.def) on all threads; no_new_privs

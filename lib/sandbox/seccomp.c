@@ -131,12 +131,12 @@ denied(int sig, siginfo_t *si, void *ctx)
 
 /* Asked before its first filter, none of the later ones need allow that. */
 static int asked;
-static unsigned int own_nodump;
+static unsigned int own_nodump, own_bits;
 
 unsigned int
 sandbox_own(void)
 {
-	return SB_OWN_REPORT | sandbox_landlock_own() | own_nodump;
+	return SB_OWN_REPORT | sandbox_landlock_own() | own_nodump | own_bits;
 }
 
 int
@@ -187,6 +187,8 @@ sandbox_seccomp(const char *name, int channel)
 	}
 	if (!asked && prctl(PR_GET_DUMPABLE) == 0)
 		own_nodump = SB_OWN_NODUMP;
+	if (!asked && sandbox_has_bits())
+		own_bits = SB_OWN_BITS;
 	asked = 1;
 	if (!have_filters())
 		return 1;

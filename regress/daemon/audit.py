@@ -83,6 +83,10 @@ def as_proc_says(vmd):
             st["Seccomp_filters"] + " filter"), o
         fds = len(os.listdir("/proc/%d/fd" % o["pid"]))
         counts = checks["descriptors"]["found"].split(", ")
+        if o["name"].startswith("vm/"):
+            for which in "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb":
+                assert int(st[which], 16) == 0, (o["name"], which, st[which])
+            assert "securebits locked" in checks["capabilities"]["found"], o
         # One that we open to ask may come and go.
         assert abs(sum(int(c.split()[0]) for c in counts) - fds) <= 1, o
 

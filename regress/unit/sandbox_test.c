@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/capability.h>
 #include <cmocka.h>
 
 #include "lib/imsg/imsg.h"
@@ -42,6 +43,48 @@ static void
 test_lock(void **state)
 {
 	assert_int_equal(run_child(lock_child, NULL, -1), 0);
+}
+
+static int
+has_caps(void)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct d[2];
+
+	if (syscall(SYS_capget, &h, d) == -1)
+		return -1;
+	return (d[0].permitted | d[0].effective | d[0].inheritable |
+		   d[1].permitted | d[1].effective | d[1].inheritable) != 0;
+}
+
+/* As vmm does it for the processes of a guest. */
+static void
+no_gain_child(const void *arg, int fd)
+{
+	int cap;
+
+	if (sandbox_has_bits() || sandbox_no_gain() == -1)
+		quit(1);
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (prctl(PR_CAPBSET_READ, cap) != 0)
+			quit(2);
+	if (setresgid(65534, 65534, 65534) == -1 ||
+	    setresuid(65534, 65534, 65534) == -1)
+		quit(3);
+	/* The ids took nothing. */
+	if (has_caps() != 1 || sandbox_no_caps() == -1 || has_caps() != 0)
+		quit(4);
+	if (!sandbox_has_bits() || prctl(PR_SET_SECUREBITS, 0) != -1 ||
+	    !sandbox_has_bits())
+		quit(5);
+}
+
+static void
+test_no_gain(void **state)
+{
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(run_child(no_gain_child, NULL, -1), 0);
 }
 
 static void
@@ -293,6 +336,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_no_gain),
 		cmocka_unit_test(test_landlock),
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_denied),

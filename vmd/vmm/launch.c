@@ -28,9 +28,13 @@ become_nobody(void *arg)
 {
 	const uid_t *id = arg;
 
+	if (*id != 0 && sandbox_no_gain() == -1)
+		return -1;
 	if (*id != 0 && !WITHOUT(IDS) &&
 	    (setgroups(0, NULL) == -1 || setresgid(*id, *id, *id) == -1 ||
 		setresuid(*id, *id, *id) == -1))
+		return -1;
+	if (*id != 0 && sandbox_no_caps() == -1)
 		return -1;
 	return prctl(PR_SET_PDEATHSIG, SIGKILL);
 }

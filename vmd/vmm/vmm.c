@@ -266,14 +266,16 @@ limits(void)
 }
 
 /*
- * What we keep: to start processes under other ids, in pid namespaces, and
- * to kill them.  With a user namespace that is not much, without one it is.
+ * What we keep: to start processes under other ids, in pid namespaces and
+ * with an empty bounding set, and to kill them.  With a user namespace that
+ * is not much, without one it is.
  */
 static void
 narrow(void)
 {
 	const uint64_t keep = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID |
-	    1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SYS_PTRACE;
+	    1ULL << CAP_SETPCAP | 1ULL << CAP_KILL | 1ULL << CAP_SYS_ADMIN |
+	    1ULL << CAP_SYS_PTRACE;
 	int userns, landlock, seccomp;
 
 	limits();
