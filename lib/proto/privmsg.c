@@ -37,7 +37,9 @@ priv_init_put(struct ibuf *b, const struct priv_init *i)
 		return -1;
 	if (ibuf_add(b, i->prefix6, sizeof(i->prefix6)) == -1)
 		return -1;
-	return wire_put_u32(b, i->forwarding);
+	if (wire_put_u32(b, i->forwarding) == -1)
+		return -1;
+	return wire_put_str(b, i->kept);
 }
 
 int
@@ -48,7 +50,8 @@ priv_init_get(struct ibuf *b, struct priv_init *i)
 	    wire_get_u32(b, &i->prefix) == 0 &&
 	    wire_get_u32(b, &i->mask) == 0 &&
 	    ibuf_get(b, i->prefix6, sizeof(i->prefix6)) == 0 &&
-	    wire_get_u32(b, &i->forwarding) == 0) {
+	    wire_get_u32(b, &i->forwarding) == 0 &&
+	    wire_get_str(b, &i->kept, PRIV_KEPT_MAX) == 0) {
 		if (i->tag != NULL &&
 		    (i->forwarding & ~(uint32_t)PRIVFWD_ALL) == 0)
 			return 0;
@@ -62,6 +65,7 @@ void
 priv_init_fini(struct priv_init *i)
 {
 	free(i->tag);
+	free(i->kept);
 	memset(i, 0, sizeof(*i));
 }
 
@@ -216,7 +220,7 @@ priv_result_put(struct ibuf *b, const struct priv_result *r)
 	    wire_put_u32(b, r->mtu) == -1 ||
 	    wire_put_u32(b, r->created) == -1 ||
 	    wire_put_u32(b, r->forwarding) == -1 ||
-	    wire_put_u32(b, r->nnotes) == -1)
+	    wire_put_str(b, r->kept) == -1 || wire_put_u32(b, r->nnotes) == -1)
 		return -1;
 	for (i = 0; i < r->nnotes; i++)
 		if (wire_put_str(b, r->notes[i]) == -1)
@@ -235,7 +239,9 @@ result_get(struct ibuf *b, struct priv_result *r)
 	    ibuf_get(b, r->mac, sizeof(r->mac)) == -1 ||
 	    wire_get_u32(b, &r->mtu) == -1 ||
 	    wire_get_u32(b, &r->created) == -1 ||
-	    wire_get_u32(b, &r->forwarding) == -1 || wire_get_u32(b, &n) == -1)
+	    wire_get_u32(b, &r->forwarding) == -1 ||
+	    wire_get_str(b, &r->kept, PRIV_KEPT_MAX) == -1 ||
+	    wire_get_u32(b, &n) == -1)
 		return -1;
 	if (r->err >= VMERR_MAX || r->forwarding & ~(uint32_t)PRIVFWD_ALL ||
 	    n > PRIV_MAX_NOTES)
@@ -266,6 +272,7 @@ priv_result_fini(struct priv_result *r)
 
 	free(r->text);
 	free(r->ifname);
+	free(r->kept);
 	for (i = 0; i < r->nnotes; i++)
 		free(r->notes[i]);
 	memset(r, 0, sizeof(*r));

@@ -58,6 +58,7 @@
 #define PRIV_GROUP_MAX 15
 #define PRIV_MAX_NOTES 16 /* of one check */
 #define PRIV_NOTE_MAX  500
+#define PRIV_KEPT_MAX  4000
 
 enum {
 	PRIVF_UP = 0x01,
@@ -97,6 +98,7 @@ struct priv_init {
 	uint32_t prefix, mask; /* of local interfaces */
 	uint8_t prefix6[16];   /* a /64 */
 	uint32_t forwarding;   /* PRIVFWD_*, as of an answer of the last priv */
+	char *kept;	       /* as of it, or NULL */
 };
 int priv_init_put(struct ibuf *b, const struct priv_init *i);
 int priv_init_get(struct ibuf *b, struct priv_init *i);
@@ -141,6 +143,10 @@ int priv_name_get(struct ibuf *b, struct priv_name *n);
 void priv_name_fini(struct priv_name *n);
 
 /*
+ * `kept' is what turning forwarding on changes of single interfaces: words
+ * "4NAME", which did forward IPv4, and "6NAME", which had accept_ra 1; as
+ * many as have room.
+ *
  * The answer to each.  To PRIV_NIC: name, MAC and MTU of the tap, and its
  * descriptors, one a pair; with PRIVF_ADOPT there are none.
  */
@@ -152,6 +158,7 @@ struct priv_result {
 	uint32_t mtu;
 	uint32_t created;    /* a switch: PRIVSW_* */
 	uint32_t forwarding; /* PRIVFWD_*: turned on by priv, and so on */
+	char *kept;	     /* beside that, see below; NULL: nothing */
 	uint32_t nnotes;     /* of PRIV_CHECK */
 	char *notes[PRIV_MAX_NOTES];
 };

@@ -151,7 +151,8 @@ SEEDS = {
     },
     "privmsg": {
         "init": b"\0" + text("0123456789abcdef") +
-                u32(0x64400000, 0xffc00000) + b"\xfd" + bytes(15) + u32(1),
+                u32(0x64400000, 0xffc00000) + b"\xfd" + bytes(15) + u32(1) +
+                text("4eth0 6eth0"),
         "nic": b"\1" + text("tap0", "vm1-if0-web1", "bridge0", "grp", None) +
                u32(0xff, 7, 1500, 4) + b"\xfe\xe1\xbb\x01\x02\x03" +
                u32(1, 2) + bytes(32) + u32(2) + forward(6, 8080, 80) +
@@ -162,10 +163,12 @@ SEEDS = {
         "switch": b"\2" + text("bridge0", "switch1-lan") + u32(5, 3),
         "name": b"\3" + text("tap12"),
         "result": b"\4" + u32(0) + text(None, "tap0") +
-                  b"\xfe\xe1\xba\x01\x02\x03" + u32(1500, 0, 3, 0),
+                  b"\xfe\xe1\xba\x01\x02\x03" + u32(1500, 0, 3) +
+                  text("6eth0") + u32(0),
         "refused": b"\4" + u32(5) + text("no such bridge", None) + bytes(6) +
-                   u32(0, 0, 0, 0),
-        "check": b"\4" + u32(0) + text(None, None) + bytes(6) + u32(0, 0, 0, 2) +
+                   u32(0, 0, 0) + text(None) + u32(0),
+        "check": b"\4" + u32(0) + text(None, None) + bytes(6) +
+                 u32(0, 0, 0) + text(None) + u32(2) +
                  text("forwarding is off", "br_netfilter is loaded"),
         "conf": b"\5" + NET,
         "forward": b"\6" + forward(6, 80, 80),

@@ -141,6 +141,7 @@ enum priv_mood priv_mood;
 uint32_t priv_mood_for;
 unsigned int priv_mood_skip;
 uint32_t priv_forwarding;
+const char *priv_kept;
 uint32_t priv_created;
 const char *priv_note;
 struct order_seen seen[MAXORDERS];
@@ -181,6 +182,8 @@ priv_answer(const struct order_seen *o, enum priv_mood mood)
 	} else if (o->type == IMSG_PRIV_CHECK && priv_note != NULL) {
 		r.notes[r.nnotes++] = strdup(priv_note);
 	}
+	if (priv_kept != NULL)
+		r.kept = strdup(priv_kept);
 	for (i = 0; i < n; i++)
 		fds[i] = memfd_create("tap", MFD_CLOEXEC);
 	if (mood == PRIV_NONSENSE)
@@ -188,6 +191,7 @@ priv_answer(const struct order_seen *o, enum priv_mood mood)
 	else
 		assert_int_equal(priv_result_put(b, &r), 0);
 	free(r.notes[0]);
+	free(r.kept);
 	peer_send(priv.peer, IMSG_PRIV_RESULT, hdr, b, fds, n);
 }
 
@@ -227,7 +231,8 @@ see_body(struct order_seen *o, struct msg *m)
 		assert_int_equal(priv_init_get(&m->body, &i), 0);
 		copy(o->tag, sizeof(o->tag), i.tag);
 		o->init = i;
-		o->init.tag = NULL;
+		copy(o->kept, sizeof(o->kept), i.kept);
+		o->init.tag = o->init.kept = NULL;
 		priv_init_fini(&i);
 	} else if (m->type == IMSG_PRIV_SWITCH) {
 		assert_int_equal(priv_switch_get(&m->body, &s), 0);
@@ -702,7 +707,7 @@ setup(void **state)
 	priv_mood_for = IMSG_PRIV_NIC;
 	priv_mood_skip = nseen = taps = priv_forwarding = 0;
 	priv_created = PRIVSW_OURS;
-	priv_note = NULL;
+	priv_note = priv_kept = NULL;
 	snprintf(sock, sizeof(sock), "%s/sock", dir);
 	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
 	args.socket = sock;

@@ -81,6 +81,7 @@ extern enum priv_mood priv_mood;
 extern uint32_t priv_mood_for;
 extern unsigned int priv_mood_skip; /* so many of them first */
 extern uint32_t priv_forwarding;
+extern const char *priv_kept;
 extern uint32_t priv_created; /* PRIVSW_* of a switch */
 extern const char *priv_note; /* of a check */
 
@@ -90,6 +91,7 @@ struct order_seen {
 	uint32_t type;
 	struct msg_hdr hdr;
 	char tag[PRIV_TAG_MAX + 1];
+	char kept[64];
 	char ifname[NET_IFNAME_MAX]; /* "" if it had none */
 	char bridge[NET_IFNAME_MAX];
 	char alias[PRIV_ALIAS_MAX + 1];

@@ -382,6 +382,7 @@ told_again(void **state)
 	run("web1");
 	n = nseen;
 	priv_forwarding = PRIVFWD_4;
+	priv_kept = "4eth0";
 	kill(priv.pid, SIGKILL);
 	until_restarted(&priv, 2);
 	until_ordered();
@@ -404,6 +405,7 @@ told_again(void **state)
 	until_restarted(&priv, 3);
 	until_ordered();
 	assert_int_equal(seen[n].init.forwarding, PRIVFWD_4);
+	assert_string_equal(seen[n].kept, "4eth0");
 	ends("web1", VMEXIT_POWEROFF);
 	expect(nseen - 1, IMSG_PRIV_NIC_DEL, "tap1");
 }
@@ -459,12 +461,17 @@ noted_first(void **state)
 static void
 booted(void **state)
 {
-	char now[64];
+	char now[100];
 
 	until_ordered();
-	net_forwarding(&parent, PRIVFWD_ALL);
-	snprintf(now, sizeof(now), "%.60s", state_file("forwarding"));
+	net_forwarding(&parent, PRIVFWD_ALL, "4eth0 6eth0");
+	snprintf(now, sizeof(now), "%.90s", state_file("forwarding"));
 	assert_int_equal(forwarding_after(now), PRIVFWD_ALL);
+	assert_string_equal(parent.net->kept, "4eth0 6eth0");
+	net_forwarding(&parent, PRIVFWD_ALL, NULL);
+	snprintf(now, sizeof(now), "%.90s", state_file("forwarding"));
+	assert_int_equal(forwarding_after(now), PRIVFWD_ALL);
+	assert_null(parent.net->kept);
 	now[4] = now[4] == '0' ? '1' : '0';
 	assert_int_equal(forwarding_after(now), 0);
 	assert_int_equal(forwarding_after("16\n"), 0);

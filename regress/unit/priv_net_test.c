@@ -338,6 +338,43 @@ forwarding_inherited(void **state)
 	end_as_before();
 }
 
+/* And what it had changed of single interfaces. */
+static void
+kept_inherited(void **state)
+{
+	struct priv_nic n = rig_local(1, PRIVF_NAT | PRIVF_INET6);
+
+	rig_begin();
+	sh("ip link add world type bridge; ip link add other type bridge;"
+	   "echo 1 >/proc/sys/net/ipv4/conf/world/forwarding;"
+	   "echo 0 >/proc/sys/net/ipv6/conf/other/accept_ra");
+	assert_int_equal(rig_nic(&n), VMERR_OK);
+	assert_has(rig.r.kept, "4world");
+	assert_has(rig.r.kept, "6world");
+	assert_hasnt(rig.r.kept, "other");
+	rig_kill();
+	rig_close_taps();
+	assert_int_equal(rig_sysctl("ipv6/conf/world/accept_ra"), 2);
+	/* Nobody's interfaces, and none. */
+	snprintf(rig_kept, sizeof(rig_kept),
+	    "%s 4nosuch 6 5world 6../../x 4world/../other", rig.r.kept);
+	rig_start();
+	assert_int_equal(rig_init(RIG_TAG, PRIVFWD_4 | PRIVFWD_6), VMERR_OK);
+	assert_has(rig.r.kept, "6world");
+	assert_hasnt(rig.r.kept, "/");
+	assert_int_equal(rig_ask(IMSG_PRIV_SWEEP, NULL), VMERR_OK);
+	assert_null(rig.r.kept);
+	assert_int_equal(rig_sysctl("ipv6/conf/world/accept_ra"), 1);
+	assert_int_equal(rig_sysctl("ipv6/conf/other/accept_ra"), 0);
+	assert_int_equal(rig_sysctl("ipv4/conf/world/forwarding"), 1);
+	assert_int_equal(rig_sysctl("ipv4/conf/other/forwarding"), 0);
+	rig_shutdown();
+	sh("ip link del world; ip link del other");
+	rig_kept[0] = '\0';
+	rig_begin();
+	end_as_before();
+}
+
 /* A rule that the kernel refuses: nothing is left of the interface. */
 static void
 filter_refused(void **state)
@@ -639,6 +676,7 @@ main(int argc, char *argv[])
 		RIG_TEST(nat),
 		RIG_TEST(forwarding),
 		RIG_TEST(forwarding_inherited),
+		RIG_TEST(kept_inherited),
 		RIG_TEST(filter_refused),
 		RIG_TEST(groups),
 		RIG_TEST(hostile_holder),

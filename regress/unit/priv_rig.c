@@ -31,6 +31,7 @@ int rig_real;
 struct rig_answer rig;
 char rig_log[4096];
 char rig_before[65536];
+char rig_kept[256];
 
 static struct {
 	pid_t pid;
@@ -244,6 +245,7 @@ static int
 setup(int real)
 {
 	rig_real = real;
+	rig_kept[0] = '\0';
 	snprintf(rig_before, sizeof(rig_before), "%s", rig_host());
 	return 0;
 }
@@ -324,6 +326,7 @@ enum vmerr
 rig_init(const char *tag, uint32_t forwarding)
 {
 	const struct priv_init i = { .tag = unconst(tag),
+		.kept = rig_kept[0] != '\0' ? rig_kept : NULL,
 		.prefix = 0x64400000,
 		.mask = 0xffc00000,
 		.prefix6 = { 0xfd, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde },

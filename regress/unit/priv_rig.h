@@ -56,6 +56,8 @@ extern char rig_log[4096]; /* what priv has logged, one line after another */
 /* What rig_host() was at the beginning of the test. */
 extern char rig_before[65536];
 #define assert_as_before() assert_string_equal(rig_host(), rig_before)
+/* What rig_init() says was kept of single interfaces. */
+extern char rig_kept[256];
 /* Close the taps and end priv: nothing is left. */
 void end_as_before(void);
 /* Each is VMERR_OK, or what the answer said. */

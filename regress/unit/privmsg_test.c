@@ -179,8 +179,9 @@ forwards(void **state)
 static void
 inits(void **state)
 {
+	static char kept[] = "4eth0 6eth0";
 	struct priv_init got,
-	    i = { tag, 0x64400000, 0xffc00000, { 0xfd }, PRIVFWD_6 };
+	    i = { tag, 0x64400000, 0xffc00000, { 0xfd }, PRIVFWD_6, kept };
 
 	priv_init_same(&i, &got);
 	assert_string_equal(got.tag, tag);
@@ -188,9 +189,14 @@ inits(void **state)
 	assert_int_equal(got.mask, 0xffc00000);
 	assert_memory_equal(got.prefix6, i.prefix6, 16);
 	assert_int_equal(got.forwarding, PRIVFWD_6);
+	assert_string_equal(got.kept, kept);
 	priv_init_fini(&got);
 	priv_init_fini(&got);
 	assert_null(got.tag);
+	i.kept = repeat('4', PRIV_KEPT_MAX + 1);
+	assert_int_equal(priv_init_through(&i), EMSGSIZE);
+	free(i.kept);
+	i.kept = NULL;
 	i.forwarding = PRIVFWD_ALL + 1;
 	assert_int_equal(priv_init_through(&i), EBADMSG);
 	i.forwarding = 0;
@@ -341,6 +347,7 @@ results(void **state)
 		    .mtu = 1500,
 		    .created = 1,
 		    .forwarding = PRIVFWD_ALL,
+		    .kept = text,
 		    .nnotes = PRIV_MAX_NOTES };
 	int i;
 
@@ -354,6 +361,7 @@ results(void **state)
 	assert_int_equal(got.mtu, 1500);
 	assert_int_equal(got.created, 1);
 	assert_int_equal(got.forwarding, PRIVFWD_ALL);
+	assert_string_equal(got.kept, text);
 	assert_int_equal(got.nnotes, PRIV_MAX_NOTES);
 	assert_string_equal(got.notes[PRIV_MAX_NOTES - 1], note);
 	priv_result_fini(&got);

@@ -181,6 +181,7 @@ struct net {
 	int greeted; /* this priv was told everything */
 	int late;    /* and did not answer in time */
 	uint32_t forwarding;
+	char *kept; /* of single interfaces with it, or NULL */
 	struct netswitches switches;
 	struct macs *macs;
 	char *machine; /* id of the host, or "" */
@@ -192,7 +193,7 @@ struct net {
 	char *notes; /* a line each; NULL: not known */
 };
 /* An answer came that says which forwarding priv turned on. */
-void net_forwarding(struct parent *p, uint32_t forwarding);
+void net_forwarding(struct parent *p, uint32_t forwarding, const char *kept);
 /*
  * An order is about to be given that needs `want'.  What of it is off is
  * noted first: whoever comes after a crash knows that we turned it on.

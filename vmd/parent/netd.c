@@ -76,7 +76,8 @@ write_forwarding(FILE *f, void *arg)
 {
 	const struct net *n = arg;
 
-	fprintf(f, "%u %s\n", n->forwarding, n->boot);
+	fprintf(f, "%u %s%s%s\n", n->forwarding, n->boot,
+	    n->kept == NULL ? "" : " ", n->kept == NULL ? "" : n->kept);
 	return 0;
 }
 
@@ -85,24 +86,42 @@ parse_forwarding(void *arg, char *line)
 {
 	struct net *n = arg;
 	unsigned long bits;
-	char *end;
+	char *end, *kept;
 
 	bits = strtoul(line, &end, 10);
 	if (line[0] < '0' || line[0] > '9' || bits > PRIVFWD_ALL ||
 	    (*end != '\0' && *end != ' '))
 		return "no number";
 	/* Since this host was booted it is not our work any more. */
-	if (n->boot[0] != '\0' && *end == ' ' && strcmp(end + 1, n->boot) == 0)
-		n->forwarding = (uint32_t)bits;
+	kept = *end == ' ' ? strchr(end + 1, ' ') : NULL;
+	if (kept != NULL)
+		*kept++ = '\0';
+	if (n->boot[0] == '\0' || *end != ' ' || strcmp(end + 1, n->boot) != 0)
+		return NULL;
+	n->forwarding = (uint32_t)bits;
+	free(n->kept);
+	n->kept = NULL;
+	if (kept != NULL && strlen(kept) <= PRIV_KEPT_MAX)
+		n->kept = strdup(kept);
 	return NULL;
 }
 
 void
-net_forwarding(struct parent *p, uint32_t forwarding)
+net_forwarding(struct parent *p, uint32_t forwarding, const char *kept)
 {
-	if (p->net->forwarding == forwarding)
+	struct net *n = p->net;
+	char *copy = NULL;
+
+	if (n->forwarding == forwarding &&
+	    strcmp(n->kept == NULL ? "" : n->kept, kept == NULL ? "" : kept) ==
+		0)
 		return;
-	p->net->forwarding = forwarding;
+	/* A newline would be the end of what is kept. */
+	if (kept != NULL && strchr(kept, '\n') == NULL)
+		copy = strdup(kept);
+	free(n->kept);
+	n->kept = copy;
+	n->forwarding = forwarding;
 	if (statefile_write(p->state.fd, FORWARDING_FILE, 0600,
 		write_forwarding, p->net) == -1)
 		log_warn(FORWARDING_FILE " not saved");
@@ -140,6 +159,7 @@ void
 net_forwarding_before(struct parent *p, uint32_t want)
 {
 	uint32_t now = p->net->forwarding;
+	char *kept = p->net->kept == NULL ? NULL : strdup(p->net->kept);
 
 	if (want & PRIVFWD_4 && is_off("/proc/sys/net/ipv4/ip_forward")) {
 		now |= PRIVFWD_4;
@@ -149,7 +169,8 @@ net_forwarding_before(struct parent *p, uint32_t want)
 	if (want & PRIVFWD_6 &&
 	    is_off("/proc/sys/net/ipv6/conf/all/forwarding"))
 		now |= PRIVFWD_6;
-	net_forwarding(p, now);
+	net_forwarding(p, now, kept);
+	free(kept);
 }
 
 int
@@ -190,6 +211,7 @@ net_fini(struct parent *p)
 	free(n->notes);
 	free(n->machine);
 	free(n->boot);
+	free(n->kept);
 	free(n->hosts);
 	free(n);
 	p->net = NULL;
@@ -363,6 +385,7 @@ tell_init(struct parent *p)
 	struct priv_init i = {
 		.tag = p->state.tag,
 		.forwarding = n->forwarding,
+		.kept = n->kept,
 	};
 	struct ibuf *b;
 
@@ -371,7 +394,7 @@ tell_init(struct parent *p)
 	if (n->greeted && same_init(&i, &n->told))
 		return;
 	n->told = i;
-	n->told.tag = NULL;
+	n->told.tag = n->told.kept = NULL;
 	b = ibuf_dynamic(0, MSG_MAXSIZE);
 	if (b == NULL || priv_init_put(b, &i) == -1) {
 		ibuf_free(b);

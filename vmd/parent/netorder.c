@@ -182,7 +182,7 @@ parent_priv_result(struct peer *peer, struct msg *m)
 		if (p->net->deadline != NULL)
 			event_del(p->net->deadline);
 		TAILQ_REMOVE(&p->net->orders, o, entry);
-		net_forwarding(p, r.forwarding);
+		net_forwarding(p, r.forwarding, r.kept);
 		send_next(p);
 		o->done(o->arg, &r, m->fds, m->nfds);
 		order_free(o);

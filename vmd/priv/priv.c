@@ -37,6 +37,7 @@ answer(struct peer *p, const struct msg *m, int rc, struct priv_result *r,
 	struct ibuf *b;
 
 	r->forwarding = sysctl_forwarding() | vrf_rule();
+	r->kept = sysctl_kept();
 	if (rc == -1) {
 		r->err = priv_why_err();
 		r->text = strdup(priv_why());
@@ -87,7 +88,8 @@ init(const struct priv_init *i)
 	memcpy(priv.prefix6, i->prefix6, sizeof(priv.prefix6));
 	/* Later ones tell of another prefix. */
 	if (!priv.init) {
-		sysctl_inherit(i->forwarding & ~(uint32_t)PRIVFWD_RULE);
+		sysctl_inherit(i->forwarding & ~(uint32_t)PRIVFWD_RULE,
+		    i->kept);
 		vrf_inherit(i->forwarding);
 	}
 	priv.init = 1;

@@ -208,7 +208,9 @@ int sysctl_forward(uint32_t want);
 int sysctl_is_ours(uint32_t bit);
 /* What is on because of us; and what an earlier priv left on. */
 uint32_t sysctl_forwarding(void);
-void sysctl_inherit(uint32_t forwarding);
+void sysctl_inherit(uint32_t forwarding, const char *kept);
+/* What is to be put back with it, as priv_result.kept; the caller frees. */
+char *sysctl_kept(void);
 
 /* --- taps (tap.c) -------------------------------------------------------- */
 

@@ -145,6 +145,12 @@ keep(struct fwd *f, const char *path, int value)
 	SLIST_INSERT_HEAD(&f->kept, k, entry);
 }
 
+static void
+keep_path(const struct fwd *f, const char *ifname, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%s/%s", f->dir, ifname, f->keep);
+}
+
 /* Each interface, and "all" and "default". */
 static void
 keep_all(struct fwd *f)
@@ -164,8 +170,7 @@ keep_all(struct fwd *f)
 	while ((e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/%s/%s", f->dir, e->d_name,
-		    f->keep);
+		keep_path(f, e->d_name, path);
 		if (sysctl_get(path) == f->keep_value)
 			keep(f, path, f->keep_value);
 	}
@@ -264,9 +269,64 @@ sysctl_forwarding(void)
 	return turned_on;
 }
 
-void
-sysctl_inherit(uint32_t forwarding)
+static const char *
+letter(const struct fwd *f)
 {
+	return f->bit == PRIVFWD_4 ? "4" : "6";
+}
+
+/* One for the words of a text, from the path that it was made of. */
+static void
+put_kept(const struct fwd *f, const struct kept *k, char *text, size_t size)
+{
+	const char *name = k->path + strlen(f->dir) + 1;
+	size_t at = strlen(text), len = strcspn(name, "/");
+
+	if (strcmp(k->path, redirects) != 0 && at + len + 3 <= size)
+		snprintf(text + at, size - at, "%s%s%.*s", at > 0 ? " " : "",
+		    letter(f), (int)len, name);
+}
+
+char *
+sysctl_kept(void)
+{
+	char text[PRIV_KEPT_MAX + 1] = "";
+	const struct kept *k;
+	size_t i;
+
+	for (i = 0; i < NFWDS; i++)
+		SLIST_FOREACH(k, &fwds[i].kept, entry)
+			put_kept(&fwds[i], k, text, sizeof(text));
+	return text[0] != '\0' ? strdup(text) : NULL;
+}
+
+static void
+inherit_kept(uint32_t forwarding, char *text)
+{
+	char *word, *last, path[PATH_MAX];
+	size_t i;
+
+	for (word = strtok_r(text, " ", &last); word != NULL;
+	     word = strtok_r(NULL, " ", &last))
+		for (i = 0; i < NFWDS; i++) {
+			if ((forwarding & fwds[i].bit) == 0 ||
+			    word[0] != letter(&fwds[i])[0] ||
+			    !name_is_ifname(word + 1))
+				continue;
+			keep_path(&fwds[i], word + 1, path);
+			keep(&fwds[i], path, fwds[i].keep_value);
+		}
+}
+
+void
+sysctl_inherit(uint32_t forwarding, const char *kept)
+{
+	char *text;
+
+	if (kept != NULL && (text = strdup(kept)) != NULL) {
+		inherit_kept(forwarding, text);
+		free(text);
+	}
 	turned_on |= forwarding;
 	if (forwarding & PRIVFWD_4)
 		keep(&fwds[0], redirects,
