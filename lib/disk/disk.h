@@ -66,6 +66,12 @@ struct disk *disk_open(struct io *io, const struct disk_layer *layers,
  * fdatasync(2) before has failed.
  */
 int disk_close(struct disk *d);
+/*
+ * The errno with which an fdatasync(2) has failed, 0: none has; and what a
+ * process that had the same image open before us knew of that.
+ */
+int disk_lost(const struct disk *d);
+void disk_set_lost(struct disk *d, int error);
 uint64_t disk_size(const struct disk *d); /* bytes, a multiple of 512 */
 /* Preferred unit of a discard, in bytes; 0: cannot. */
 uint64_t disk_discard_unit(const struct disk *d);

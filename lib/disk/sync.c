@@ -43,6 +43,18 @@ sync_start(struct disk *d)
 	io_sync(d->io, &d->sync_op, d->layers[0].file);
 }
 
+int
+disk_lost(const struct disk *d)
+{
+	return d->lost;
+}
+
+void
+disk_set_lost(struct disk *d, int error)
+{
+	d->lost = error;
+}
+
 void
 sync_wait(struct disk *d, struct waiter *w)
 {

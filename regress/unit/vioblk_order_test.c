@@ -44,6 +44,7 @@ static struct event {
 static size_t nevents, ncovered; /* of which so many are on the disk */
 static uint8_t durable[ROOM];	 /* what is there */
 static uint64_t durable_len;
+static int fail_syncs; /* so many of the next */
 static uint64_t seed;
 
 uint64_t
@@ -87,6 +88,10 @@ do_zero(int fd, const struct io_op *op)
 static int
 do_sync(const struct io_op *op)
 {
+	if (fail_syncs > 0) {
+		fail_syncs--;
+		return -EIO;
+	}
 	for (; ncovered < op->len; ncovered++) {
 		const struct event *e = &events[ncovered];
 
@@ -418,6 +423,59 @@ switched_off(void **state)
 	}
 }
 
+static uint8_t
+flush(void)
+{
+	struct gmem *g = &o->f.d.mem;
+	struct virtio_blk_outhdr h = { .type = htole32(VIRTIO_BLK_T_FLUSH) };
+	const struct test_desc d[2] = {
+		{ HDR, sizeof(h), F_NEXT, 1 },
+		{ STATUS, 1, F_WRITE, 0 },
+	};
+
+	memcpy(g->base + HDR, &h, sizeof(h));
+	desc_put(g, FAKE_DESC, 0, &d[0]);
+	desc_put(g, FAKE_DESC, 1, &d[1]);
+	offer(g, &o->f.d.queues[0].vq.conf, 0);
+	assert_int_equal(fake_run(&o->f), 0);
+	return g->base[STATUS];
+}
+
+/* The process is replaced, by one with the page of the first or without. */
+static void
+again(const struct dev_page *page)
+{
+	int fd = dup(o->image);
+
+	fake_close(&o->f);
+	assert_int_equal(fake_open_again(&o->f, &vioblk_ops, &fd, 1, 0,
+			     (uint32_t)o->qcow2, page),
+	    0);
+	fake_activate(&o->f, 0, FLUSH);
+}
+
+/* What was lost stays lost: for the next flush, and the next process. */
+static void
+lost_for_good(void **state)
+{
+	struct dev_page page;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		begin(images[i].qcow2, 0, FLUSH, 1);
+		assert_int_equal(flush(), VIRTIO_BLK_S_OK);
+		fail_syncs = 1;
+		assert_int_equal(flush(), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(flush(), VIRTIO_BLK_S_IOERR);
+		page = o->f.page;
+		again(&page);
+		assert_int_equal(flush(), VIRTIO_BLK_S_IOERR);
+		again(NULL);
+		assert_int_equal(flush(), VIRTIO_BLK_S_OK);
+		end();
+	}
+}
+
 int
 main(void)
 {
@@ -426,6 +484,7 @@ main(void)
 		cmocka_unit_test(off_at_first),
 		cmocka_unit_test(off_without_flush),
 		cmocka_unit_test(switched_off),
+		cmocka_unit_test(lost_for_good),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -131,6 +131,17 @@ wrote(const struct request *r)
 	vq_wrote(&r->q->vq, &status, 1, 0, 1);
 }
 
+/* Our successor has the same open files: it will not be told either. */
+static void
+keep(const struct blk *b)
+{
+	int lost = disk_lost(b->disk);
+
+	if (lost != 0)
+		__atomic_store_n(&b->d->page->state[0], (uint64_t)lost,
+		    __ATOMIC_RELEASE);
+}
+
 static void
 finish(struct request *r, uint8_t status)
 {
@@ -138,6 +149,7 @@ finish(struct request *r, uint8_t status)
 
 	*r->status = status;
 	wrote(r);
+	keep(r->b);
 	dev_end(r->b->d, r->q, r->chain.head, len + 1);
 	request_put(r);
 }
@@ -426,6 +438,9 @@ vioblk_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 	    why, DEV_WHYLEN);
 	if (b->disk == NULL)
 		return -1;
+	if (d->hello.flags & DEVF_REPLACED)
+		disk_set_lost(b->disk,
+		    (int)__atomic_load_n(&d->page->state[0], __ATOMIC_ACQUIRE));
 	if (d->start.serial != NULL)
 		memcpy(b->serial, d->start.serial, strlen(d->start.serial));
 	else
