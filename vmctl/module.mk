@@ -58,7 +58,7 @@ vmctl_console_test_SRCS = $(VMCTL_TEST_SRCS)
 vmctl_console_test_LIBS = $(VMCTL_LIBS)
 
 UNIT += audit_check_test
-audit_check_test_SRCS = vmctl/audit_check.c vmctl/audit_look.c \
+audit_check_test_SRCS = vmctl/audit_check.c vmctl/audit_want.c vmctl/audit_look.c \
 	vmctl/audit_shared.c vmctl/audit_tree.c \
 	$(VMCTL_SANDBOX_SRCS) $(IMSG_SRCS) $(UTIL_SRCS) $(PROTO_SRCS)
 audit_check_test_LIBS = -lbsd
