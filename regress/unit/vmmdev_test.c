@@ -52,7 +52,8 @@ guest_dies(void **state)
 	vmop_result_fini(&r);
 	expect(ENDED, 0, VMERR_OK, VMEXIT_SIGNAL, "killed by signal 9");
 	assert_true(TAILQ_EMPTY(&role.guests));
-	assert_int_equal(count("started again"), 0);
+	/* The first may have ended before its guest was known to be dead. */
+	assert_in_range(count("started again"), 0, 1);
 	/* And nothing after it: this is the next answer. */
 	order(IMSG_VMDOP_PAUSE_VM, 1, 1, 12, 0, NULL);
 	expect(IMSG_VMDOP_PAUSE_VM_RESPONSE, 12, VMERR_NOTRUNNING, VMEXIT_NONE,
