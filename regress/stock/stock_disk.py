@@ -202,8 +202,9 @@ def verify(vmd):
 def power_cut(vmd):
     """Everything of it dies at once."""
     pids = descendants(vmd.proc.pid)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    for pid in pids:            # with the first go some of the others
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     vmd.proc.wait()
     wait_gone(pids)
 

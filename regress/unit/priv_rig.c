@@ -53,7 +53,9 @@ rig_main(int argc, char *argv[])
 		printf("1..0 # SKIP no network namespace\n");
 		return -1;
 	}
-	sh("ip link set lo up");
+	/* It has taken after the machine's, which may forward for others. */
+	sh("ip link set lo up; echo 0 >/proc/sys/net/ipv4/ip_forward;"
+	   "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding");
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return 0;
 }
