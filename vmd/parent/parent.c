@@ -5,6 +5,7 @@
  * speaks to control, which speaks to clients, to vmm, which runs guests,
  * and to priv; it parses nothing that a guest can write.
  */
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <errno.h>
@@ -228,6 +229,25 @@ run(struct parent *p, struct conf *c)
 	return 0;
 }
 
+/*
+ * Where the administrator wants no huge pages we and all that we start have
+ * none: the vm process would ask for them in spite of this setting.
+ */
+static void
+no_huge_pages(void)
+{
+	char line[128] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+	if (f == NULL)
+		return;
+	if (fgets(line, sizeof(line), f) != NULL &&
+	    strstr(line, "[never]") != NULL &&
+	    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == -1)
+		log_warn("PR_SET_THP_DISABLE");
+	fclose(f);
+}
+
 int
 parent_main(const struct parent_args *a)
 {
@@ -249,6 +269,7 @@ parent_main(const struct parent_args *a)
 		parent_fini(&p);
 		return 1;
 	}
+	no_huge_pages();
 	if (!a->debug) {
 		/* Before the children: they must stay ours. */
 		if (daemon(0, 0) == -1 || event_reinit(p.base) == -1)
