@@ -101,7 +101,7 @@ tests: $(UNIT_PROGS) $(CORPUS_PROGS) guest-payloads $(B)/regress/vmrun
 
 # The programs that need the whole machine run alone, after the others.
 run-check:
-	@regress/tools/tap -t 1500 $(UNIT_PROGS) $(CORPUS_PROGS) \
+	@regress/tools/tap -t 2800 $(UNIT_PROGS) $(CORPUS_PROGS) \
 		-- $(GUEST_TESTS) $(HOST_TESTS)
 
 run-check-long:

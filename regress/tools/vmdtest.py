@@ -402,6 +402,13 @@ class Skip(Exception):
     """This host lacks what a test needs: the words say what."""
 
 
+def brief(e):
+    """An exception in a line."""
+    text = "%s: %s" % (type(e).__name__, e)
+    text = re.sub(r"\s+", " ", text.replace("#", "=")).strip()
+    return text if len(text) < 300 else text[:150] + " ... " + text[-150:]
+
+
 class Tap:
     """Test functions run in order; each one's failure is its own."""
 
@@ -419,15 +426,17 @@ class Tap:
     def run(self, *args):
         bad = 0
         print("1..%d" % len(self.tests), flush=True)
+        if os.environ.get("RIG"):
+            print("# tests: " + " ".join(t.__name__ for t in self.tests))
         for n, fn in enumerate(self.tests, 1):
             name = (fn.__doc__ or fn.__name__).splitlines()[0]
             try:
                 fn(*args)
             except Skip as e:
                 print("ok %d - %s # SKIP %s" % (n, name, e))
-            except Exception:
+            except Exception as e:
                 bad += 1
-                print("not ok %d - %s" % (n, name))
+                print("not ok %d - %s: %s" % (n, name, brief(e)))
                 for line in traceback.format_exc().splitlines():
                     print("# " + line)
                 if os.environ.get("RIG"):
