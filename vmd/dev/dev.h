@@ -36,6 +36,7 @@ struct dev_vq {
 	struct vq_inflight *record;
 	int on;	   /* the guest uses it */
 	int awake; /* kicks are off: we look at it again by ourselves */
+	int fresh; /* the guest may sleep: it was not */
 	int dirty; /* pushed, not published */
 };
 

@@ -65,7 +65,7 @@ dev_work(struct dev *d, struct dev_vq *q)
 {
 	if (!q->on || !may_work(d))
 		return;
-	if (!q->awake)
+	if ((q->fresh = !q->awake))
 		vq_kick_off(&q->vq);
 	q->awake = 1;
 	if (d->ops->queue(d, q) == -1)
@@ -132,9 +132,14 @@ dev_rest(struct dev *d, int n)
 			q->awake = 0;
 			continue;
 		}
+		idle = 0;
+		/* Those first begun are shown before the others are. */
+		if (q->fresh) {
+			q->fresh = 0;
+			continue;
+		}
 		vq_kick_off(&q->vq);
 		dev_work(d, q);
-		idle = 0;
 	}
 	return idle;
 }

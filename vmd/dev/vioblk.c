@@ -26,7 +26,8 @@
 #define SERIAL	  VIRTIO_BLK_ID_BYTES
 #define RANGE_MAX (1U << 22) /* sectors: 2 GiB */
 #define ROUND	  (1U << 20) /* bytes */
-#define FLUSH_OUT 5	     /* what FLUSH was before Virtio 1.0, too */
+#define FIRST	  (1U << 14)
+#define FLUSH_OUT 5 /* what FLUSH was before Virtio 1.0, too */
 
 struct blk;
 
@@ -349,11 +350,14 @@ vioblk_queue(struct dev *d, struct dev_vq *q)
 {
 	struct blk *b = d->priv;
 	struct request *r;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, max = q->fresh ? FIRST : ROUND;
 	int rc;
 
-	/* Not all at once: the guest goes on with some while we do others. */
-	while (bytes < ROUND) {
+	/*
+	 * Not all at once: the guest goes on with some while we do others, and
+	 * one that sleeps wakes up meanwhile.
+	 */
+	while (bytes < max) {
 		if ((r = request_get(b, q)) == NULL)
 			return 0; /* when one ends there is one */
 		if ((rc = vq_next(&q->vq, &r->chain)) != 1) {
