@@ -125,7 +125,7 @@ bench: setup
 	@regress/bench/bench
 	@regress/bench/memory
 	@regress/bench/disk
-	@regress/bench/disk -i -p "seq read 128k 32" -p "seq write 128k 32"
+	@regress/bench/disk -l
 	@regress/bench/net
 
 lint: $(B)/gen/filters.c

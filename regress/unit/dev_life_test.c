@@ -83,6 +83,24 @@ read_one(void **state)
 	shut_down();
 }
 
+/* Who sleeps for one answer after the other is to kick for each. */
+static void
+one_by_one(void **state)
+{
+	unsigned int i;
+
+	ready();
+	activate(0);
+	for (i = 0; i < NREQS; i++) {
+		offer(i, VIRTIO_BLK_T_IN, 7);
+		kick();
+		served(i + 1);
+		if (i > 0)
+			assert_int_equal(*word(USED), 0);
+	}
+	shut_down();
+}
+
 /* What is offered before the driver is up, or after the reset, stays. */
 static void
 reset(void **state)
@@ -450,6 +468,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(read_one),
+		T(one_by_one),
 		T(reset),
 		T(pause_and_go_on),
 		T(paused_before_active),
@@ -462,6 +481,7 @@ main(void)
 		T(deaths),
 		T(denied_call),
 		S(read_one),
+		S(one_by_one),
 		S(reset),
 		S(pause_and_go_on),
 		S(broken_ring),

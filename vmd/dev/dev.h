@@ -10,6 +10,7 @@
 #include "lib/util/fdlist.h"
 #include "lib/util/gmem.h"
 #include "lib/virtio/vq.h"
+#include "vmd/dev/lone.h"
 #include "vmd/dev/spin.h"
 
 /*
@@ -37,7 +38,8 @@ struct dev_vq {
 	int on;	   /* the guest uses it */
 	int awake; /* kicks are off: we look at it again by ourselves */
 	int fresh; /* the guest may sleep: it was not */
-	int dirty; /* pushed, not published */
+	unsigned int dirty; /* pushed, not published */
+	struct lone lone;
 };
 
 struct dev_ops {
@@ -47,7 +49,14 @@ struct dev_ops {
 	 * read, and once it is ready; and the latter without a ring.
 	 */
 	const char *filter_open, *filter, *filter_sync;
-	unsigned int depth; /* of the io, for each queue */
+	unsigned int depth;   /* of the io, for each queue */
+	unsigned int spin_us; /* to look for work before it sleeps */
+	/*
+	 * The guest waits for answers.  If it sleeps until they come, the
+	 * first of many are given early; and for one at a time it kicks: by
+	 * then the answer may be there, and to wake it would take longer.
+	 */
+	int answers;
 	/*
 	 * Take d->fds apart, fill `r' (features, configuration).  0, or -1
 	 * with a sentence in `why'.

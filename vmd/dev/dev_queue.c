@@ -28,7 +28,7 @@ dev_end(struct dev *d, struct dev_vq *q, uint16_t head, uint32_t len)
 	if (vq_push(&q->vq, head, len) == -1)
 		dev_broken(d, q->n);
 	else
-		q->dirty = 1;
+		q->dirty++;
 }
 
 void
@@ -39,11 +39,14 @@ dev_publish(struct dev *d)
 
 	for (i = 0; i < d->nqueues; i++) {
 		struct dev_vq *q = &d->queues[i];
+		int wanted;
 
-		if (!q->dirty)
+		if (q->dirty == 0)
 			continue;
+		wanted = vq_publish(&q->vq);
+		lone_answered(&q->lone, q->dirty, wanted);
 		q->dirty = 0;
-		if (!vq_publish(&q->vq))
+		if (!wanted)
 			continue;
 		virtio_isr_set(&d->page->virtio, VIRTIO_ISR_QUEUE);
 		/* Full: it has been told often enough. */
@@ -59,17 +62,22 @@ may_work(const struct dev *d)
 	    !d->ending;
 }
 
-/* As long as it is awake the guest need not kick. */
+/* As long as it is awake the guest need not kick, if that is good for it. */
 void
 dev_work(struct dev *d, struct dev_vq *q)
 {
+	int lone = q->lone.on && d->ops->answers;
+
 	if (!q->on || !may_work(d))
 		return;
-	if ((q->fresh = !q->awake))
+	if (!lone)
 		vq_kick_off(&q->vq);
+	q->fresh = !q->awake && d->ops->answers;
 	q->awake = 1;
 	if (d->ops->queue(d, q) == -1)
 		dev_broken(d, q->n);
+	else if (lone)
+		vq_kick_on(&q->vq);
 }
 
 static int
@@ -138,7 +146,6 @@ dev_rest(struct dev *d, int n)
 			q->fresh = 0;
 			continue;
 		}
-		vq_kick_off(&q->vq);
 		dev_work(d, q);
 	}
 	return idle;
@@ -184,6 +191,7 @@ start_queues(struct dev *d, const struct dev_activate *a)
 		q->on = i < a->nqueues && a->queues[i].size != 0;
 		q->awake = 0;
 		/* Perhaps it died with an interrupt on its lips. */
+		lone_init(&q->lone);
 		q->dirty = q->on && a->resume;
 		if (!q->on)
 			continue;

@@ -209,7 +209,7 @@ dev_open(struct dev *d)
 		dev_say_ready(d, IMSG_DEVOP_READY, &r);
 		return -1;
 	}
-	spin_ready(&d->spin);
+	spin_ready(&d->spin, d->ops->spin_us);
 	slim();
 	narrow(io_is_ring(d->io) ? d->ops->filter : d->ops->filter_sync);
 	dev_send_line(d, IMSG_CTL_READY, LOG_DEBUG, "ready");

@@ -16,6 +16,7 @@ DEV_SRCS = \
 	vmd/dev/dev.c \
 	vmd/dev/dev_queue.c \
 	vmd/dev/dev_start.c \
+	vmd/dev/lone.c \
 	vmd/dev/spin.c \
 	vmd/dev/vioblk.c \
 	$(VIONET_SRCS) \
@@ -40,11 +41,12 @@ vioblk_order_test_SRCS = vmd/dev/vioblk.c regress/unit/dev_fake.c \
 vioblk_order_test_LIBS = -lz -lzstd -lbsd
 
 UNIT += dev_dirty_test
-dev_dirty_test_SRCS = vmd/dev/dev_queue.c vmd/dev/spin.c $(VIRTIO_SRCS) \
+dev_dirty_test_SRCS = vmd/dev/dev_queue.c vmd/dev/lone.c vmd/dev/spin.c $(VIRTIO_SRCS) \
 	$(IMSG_SRCS) $(PROTO_SRCS) $(UTIL_SRCS)
 dev_dirty_test_LIBS = -lbsd
 
-UNIT += spin_test
+UNIT += lone_test spin_test
+lone_test_SRCS = vmd/dev/lone.c
 spin_test_SRCS = vmd/dev/spin.c
 
 FUZZ += vioblk

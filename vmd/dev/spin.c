@@ -6,7 +6,6 @@
 
 #include "vmd/dev/spin.h"
 
-#define MAX_NS	  50000U
 #define FIRST	  8 /* parts of the longest */
 #define KNOWN_NS  100000U
 #define USUAL_GHZ 2U
@@ -29,13 +28,13 @@ spin_begin(struct spin *s)
 
 /* How fast the TSC runs needs to be known only roughly. */
 void
-spin_ready(struct spin *s)
+spin_ready(struct spin *s, unsigned int us)
 {
 	uint64_t ticks = __rdtsc() - s->tsc, ns = now_ns() - s->ns;
 
-	s->max = MAX_NS * (uint64_t)USUAL_GHZ;
+	s->max = us * UINT64_C(1000) * USUAL_GHZ;
 	if (ns >= KNOWN_NS && ticks / ns < 10)
-		s->max = (uint64_t)((double)ticks / (double)ns * MAX_NS);
+		s->max = (uint64_t)((double)ticks / (double)ns * us * 1000);
 	s->window = 0;
 }
 

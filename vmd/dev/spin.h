@@ -17,9 +17,12 @@ struct spin {
 	uint64_t idle;	  /* since when; 0: it is not */
 };
 
-/* At the start; and later, before the clock is out of reach. */
+/*
+ * At the start; and later, before the clock is out of reach: it looks for at
+ * most `us' microseconds.
+ */
 void spin_begin(struct spin *s);
-void spin_ready(struct spin *s);
+void spin_ready(struct spin *s, unsigned int us);
 
 /*
  * There is nothing to do: until `found' returns not 0, for as long as it

@@ -242,6 +242,7 @@ const struct dev_ops vionet_ops = {
 	.filter = "vionet",
 	.filter_sync = "vionet_sync",
 	.depth = 1,
+	.spin_us = 50,
 	.open = vionet_open,
 	.activate = vionet_activate,
 	.queue = vionet_queue,

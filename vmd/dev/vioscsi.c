@@ -320,6 +320,7 @@ const struct dev_ops vioscsi_ops = {
 	.filter = "vioscsi",
 	.filter_sync = "vioscsi_sync",
 	.depth = 9, /* and the rest: a page of the ring */
+	.spin_us = 50,
 	.open = vioscsi_open,
 	.activate = vioscsi_activate,
 	.queue = vioscsi_queue,
