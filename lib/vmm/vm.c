@@ -2,8 +2,8 @@
  * A guest from KVM_CREATE_VM to its end: memory slots, interrupt chips,
  * vcpus.  In the vm process only, which made the memory (lib/util/gmem.h).
  *
- * Slots come before the interrupt chip: a slot change shortly after
- * KVM_CREATE_IRQCHIP waits for a grace period of the host kernel.
+ * Slots and the MSR filter come before the interrupt chip: shortly after
+ * KVM_CREATE_IRQCHIP either waits for a grace period of the host kernel.
  */
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -92,8 +92,6 @@ chips_init(struct vmm *v, char *why, size_t len)
 	    KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
 	cap_enable(v, KVM_CAP_EXCEPTION_PAYLOAD, 1);
 	cap_enable(v, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
-	if (vmm_msr_setup(v) == -1)
-		return vmm_why(why, len, "MSR policy");
 	return 0;
 }
 
@@ -185,6 +183,10 @@ vmm_create(const struct vmm_conf *conf, char *why, size_t len)
 	}
 	if ((v->fd = ioctl(v->kvm, KVM_CREATE_VM, 0)) == -1) {
 		vmm_why(why, len, "KVM_CREATE_VM");
+		goto fail;
+	}
+	if (vmm_msr_setup(v) == -1) {
+		vmm_why(why, len, "MSR policy");
 		goto fail;
 	}
 	if (mem_init(v, why, len) == -1 || chips_init(v, why, len) == -1 ||
