@@ -428,19 +428,30 @@ stop(pid_t pid)
 	return rc;
 }
 
+/* Calls by other architectures: bits of what is allowed. */
+#define I386 1
+#define X32  2
+
+static int
+may(const struct sock_filter *prog, size_t len, uint32_t arch, uint32_t nr)
+{
+	return (sb_eval(prog, len, arch, nr) & SB_ALLOW) != 0;
+}
+
 /* What one filter may allow stays if the others may too. */
 static void
-apply(struct look *l, const struct sock_filter *prog, size_t len)
+apply(struct look *l, uint8_t other[SB_NCALLS], const struct sock_filter *prog,
+    size_t len)
 {
 	uint32_t nr;
 
 	for (nr = 0; nr < SB_NCALLS; nr++) {
-		if ((sb_eval(prog, len, AUDIT_ARCH_X86_64, nr) & SB_ALLOW) == 0)
+		if (!may(prog, len, AUDIT_ARCH_X86_64, nr))
 			l->allowed[nr] = 0;
-		if ((sb_eval(prog, len, AUDIT_ARCH_I386, nr) |
-			sb_eval(prog, len, AUDIT_ARCH_X86_64, nr | X32_BIT)) &
-		    SB_ALLOW)
-			l->other_arch = 1;
+		if (!may(prog, len, AUDIT_ARCH_I386, nr))
+			other[nr] &= ~I386;
+		if (!may(prog, len, AUDIT_ARCH_X86_64, nr | X32_BIT))
+			other[nr] &= ~X32;
 	}
 }
 
@@ -448,19 +459,23 @@ static int
 fetch(struct look *l)
 {
 	struct sock_filter prog[BPF_MAXINSNS];
+	uint8_t other[SB_NCALLS];
 	long n, i;
 
 	memset(l->allowed, 1, sizeof(l->allowed));
+	memset(other, I386 | X32, sizeof(other));
 	for (i = 0; i < MAXFILTERS; i++) {
 		n = ptrace(PTRACE_SECCOMP_GET_FILTER, l->pid, i, prog);
 		if (n == -1 && errno == ENOENT)
 			break;
 		if (n <= 0 || n > BPF_MAXINSNS)
 			return -1;
-		apply(l, prog, (size_t)n);
+		apply(l, other, prog, (size_t)n);
 	}
-	for (i = 0; i < SB_NCALLS; i++)
+	for (i = 0; i < SB_NCALLS; i++) {
 		l->nallowed += l->allowed[i];
+		l->other_arch |= other[i] != 0;
+	}
 	return 0;
 }
 

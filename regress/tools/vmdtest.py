@@ -38,10 +38,7 @@ def no_ring():
     """For preexec: as on a kernel without io_uring."""
     _die_with_us()
     code = b"".join(struct.pack("HBBI", *i) for i in (
-        (0x20, 0, 0, 4),                # the architecture:
-        (0x15, 0, 4, 0xc000003e),       # x86-64, and not x32
         (0x20, 0, 0, 0),                # the number of the call:
-        (0x35, 2, 0, 0x40000000),
         (0x15, 1, 0, 425),              # io_uring_setup
         (0x06, 0, 0, 0x7fff0000),
         (0x06, 0, 0, 0x50000 | 38)))    # ENOSYS

@@ -91,7 +91,7 @@ static void
 landlock_child(const void *arg, int fd)
 {
 	const char *what;
-	int rc;
+	int rc = 0;
 
 	if (sandbox_lock(&what) == -1 || (rc = sandbox_landlock(0)) == -1)
 		quit(1);
