@@ -17,6 +17,7 @@ DISK_SRCS = \
 	lib/disk/grow.c \
 	lib/disk/locks.c \
 	lib/disk/map.c \
+	lib/disk/merge.c \
 	lib/disk/qcow2_ext.c \
 	lib/disk/qcow2_hdr.c \
 	lib/disk/raw.c \
@@ -52,6 +53,9 @@ UNIT += disk_lost_test
 disk_lost_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \
 	regress/unit/fake_ioq.c $(DISK_SRCS)
 disk_lost_test_LIBS = -lz -lzstd
+
+UNIT += disk_merge_test
+disk_merge_test_SRCS = lib/disk/merge.c
 
 UNIT += disk_order_test
 disk_order_test_SRCS = regress/unit/disk_fakeio.c regress/unit/disk_rig.c \

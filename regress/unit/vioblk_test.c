@@ -178,6 +178,68 @@ any_layout(void **state)
 	assert_int_equal(m[BUF + 512], VIRTIO_BLK_S_OK);
 }
 
+/* Several at a time: those beside one another are one for the host. */
+static void
+several(struct one *o, uint32_t type, const uint64_t *sectors, unsigned int n)
+{
+	struct gmem *g = &o->f.d.mem;
+	struct virtio_blk_outhdr h = { .type = htole32(type) };
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct test_desc d[3] = {
+			{ HDR + sizeof(h) * i, sizeof(h), F_NEXT, 0 },
+			{ BUF + 512 * i, 512, F_NEXT, 0 },
+			{ STATUS + i, 1, F_WRITE, 0 },
+		};
+		unsigned int k;
+
+		h.sector = htole64(sectors[i]);
+		memcpy(g->base + HDR + sizeof(h) * i, &h, sizeof(h));
+		g->base[STATUS + i] = 0xee;
+		if (type == VIRTIO_BLK_T_IN)
+			d[1].flags |= F_WRITE;
+		for (k = 0; k < 3; k++) {
+			d[k].next = (uint16_t)(3 * i + k + 1);
+			desc_put(g, FAKE_DESC, 3 * i + k, &d[k]);
+		}
+		offer(g, &o->f.d.queues[0].vq.conf, (uint16_t)(3 * i));
+	}
+	assert_int_equal(fake_run(&o->f), 0);
+	o->seen = (uint16_t)(o->seen + n);
+	assert_int_equal(peek16(g, FAKE_USED + 2), o->seen);
+	for (i = 0; i < n; i++)
+		assert_int_equal(g->base[STATUS + i], VIRTIO_BLK_S_OK);
+}
+
+static void
+streams(void **state)
+{
+	static const uint64_t sectors[] = { 20, 21, 22, 30, 23 };
+	struct one *o = *state;
+	uint8_t *buf = o->f.d.mem.base + BUF, back[512];
+	unsigned int i;
+
+	for (i = 0; i < 5; i++)
+		memset(buf + 512 * i, 0xa0 + (int)i, 512);
+	several(o, VIRTIO_BLK_T_OUT, sectors, 5);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(pread(o->fd, back, 512,
+				     (off_t)sectors[i] * 512),
+		    512);
+		assert_memory_equal(back, buf + 512 * i, 512);
+	}
+	memset(buf, 0, 5 * 512);
+	several(o, VIRTIO_BLK_T_IN, sectors, 5);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(buf[512 * i], 0xa0 + i);
+		assert_int_equal(buf[512 * i + 511], 0xa0 + i);
+	}
+	assert_int_equal(o->f.page.stats[DEVS_READS], 5);
+	assert_int_equal(o->f.page.stats[DEVS_WRITES], 5);
+	assert_int_equal(o->f.page.stats[DEVS_WRITE_BYTES], 5 * 512);
+}
+
 /* More segments than a request has room for, and again with few. */
 static void
 many_segments(void **state)
@@ -436,6 +498,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(in_and_out),
 		T(any_layout),
+		T(streams),
 		T(many_segments),
 		T(bad_data),
 		T(unknown_types),

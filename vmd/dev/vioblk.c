@@ -15,6 +15,7 @@
 #include <linux/virtio_blk.h>
 
 #include "lib/disk/disk.h"
+#include "lib/disk/merge.h"
 #include "lib/util/log.h"
 #include "vmd/dev/dev.h"
 
@@ -50,6 +51,7 @@ struct request {
 struct blk {
 	struct dev *d;
 	struct disk *disk;
+	struct merge merge;
 	int readonly;
 	int writeback; /* else each write is flushed */
 	char serial[SERIAL];
@@ -244,7 +246,10 @@ begin_data(struct request *r, enum disk_op op, uint64_t sector,
 	r->disk.len = len;
 	r->disk.iov = iov;
 	r->disk.niov = cnt;
-	disk_submit(r->b->disk, &r->disk);
+	if (op == DISK_WRITE && !r->b->writeback)
+		disk_submit(r->b->disk, &r->disk);
+	else
+		merge_add(&r->b->merge, &r->disk);
 	return 0;
 }
 
@@ -297,6 +302,8 @@ begin(struct request *r, uint64_t sector)
 {
 	const struct vq_chain *c = &r->chain;
 
+	if (r->type != VIRTIO_BLK_T_IN && r->type != VIRTIO_BLK_T_OUT)
+		merge_release(&r->b->merge);
 	switch (r->type) {
 	case VIRTIO_BLK_T_IN:
 		r->written = c->wrlen - 1;
@@ -346,9 +353,8 @@ start(struct request *r)
 }
 
 static int
-vioblk_queue(struct dev *d, struct dev_vq *q)
+take(struct blk *b, struct dev_vq *q)
 {
-	struct blk *b = d->priv;
 	struct request *r;
 	uint64_t bytes = 0, max = q->fresh ? FIRST : ROUND;
 	int rc;
@@ -372,6 +378,16 @@ vioblk_queue(struct dev *d, struct dev_vq *q)
 		}
 	}
 	return 0;
+}
+
+static int
+vioblk_queue(struct dev *d, struct dev_vq *q)
+{
+	struct blk *b = d->priv;
+	int rc = take(b, q);
+
+	merge_release(&b->merge);
+	return rc;
 }
 
 /* --- the device -------------------------------------------------------------- */
@@ -442,6 +458,7 @@ vioblk_open(struct dev *d, struct dev_ready *r, char why[DEV_WHYLEN])
 	    why, DEV_WHYLEN);
 	if (b->disk == NULL)
 		return -1;
+	merge_init(&b->merge, b->disk);
 	if (d->hello.flags & DEVF_REPLACED)
 		disk_set_lost(b->disk,
 		    (int)__atomic_load_n(&d->page->state[0], __ATOMIC_ACQUIRE));
