@@ -5,6 +5,7 @@ import ctypes
 import errno
 import mmap
 import os
+import select
 import signal
 import struct
 import time
@@ -24,8 +25,8 @@ class SlowFile:
 
     def __init__(self, real, where):
         self.where, self.path = where, where + "/disk"
-        # Delay in seconds, errno, 1: one has begun to take that long.
-        self.state = mmap.mmap(-1, 4096)
+        self.state = mmap.mmap(-1, 4096)    # delay in seconds, errno
+        self.late = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.set()
         os.mkdir(where)
         dev = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
@@ -44,11 +45,11 @@ class SlowFile:
     def set(self, delay=0.0, error=0):
         """From now on each READ and WRITE takes `delay' seconds, and fails
         if `error' is not 0."""
-        self.state[:13] = struct.pack("<di?", delay, error, False)
+        self.state[:12] = struct.pack("<di", delay, error)
 
-    def delays(self):
-        """Is there one that waits for the delay that was set, or was?"""
-        return bool(self.state[12])
+    def wait_late(self, timeout):
+        """Until one takes its time; in how many seconds it has to."""
+        assert select.select([self.late], [], [], timeout)[0], "none is late"
 
     def vanish(self):
         """The server is gone: whoever asks for something gets an error."""
@@ -61,6 +62,7 @@ class SlowFile:
         self.vanish()
         disks.libc.umount2(self.where.encode(), disks.MNT_DETACH)
         os.rmdir(self.where)
+        os.close(self.late)
 
     # --- the server --------------------------------------------------------
 
@@ -73,7 +75,8 @@ class SlowFile:
 
     def read_write(self, op, body, fd):
         delay, error = struct.unpack("<di", self.state[:12])
-        self.state[12] = delay > 0
+        if delay > 0:
+            os.eventfd_write(self.late, 1)
         time.sleep(delay)
         if error:
             raise OSError(error, "as the test wants it")
