@@ -9,6 +9,7 @@
 /* Several as one, on its way. */
 struct joint {
 	struct disk_req all;
+	LIST_ENTRY(joint) entry;
 	struct disk *disk;
 	struct disk_req *reqs[MERGE_REQS];
 	unsigned int n;
@@ -20,6 +21,7 @@ merge_init(struct merge *m, struct disk *d)
 {
 	memset(m, 0, sizeof(*m));
 	m->disk = d;
+	LIST_INIT(&m->joints);
 }
 
 static void
@@ -28,6 +30,7 @@ joint_done(struct disk_req *r, int error)
 	struct joint *j = (struct joint *)r;
 	unsigned int i;
 
+	LIST_REMOVE(j, entry);
 	for (i = 0; i < j->n; i++) {
 		if (error != 0)
 			disk_submit(j->disk, j->reqs[i]);
@@ -38,13 +41,14 @@ joint_done(struct disk_req *r, int error)
 }
 
 static struct joint *
-join(const struct merge *m)
+join(struct merge *m)
 {
 	struct joint *j = malloc(sizeof(*j));
 	unsigned int i;
 
 	if (j == NULL)
 		return NULL;
+	LIST_INSERT_HEAD(&m->joints, j, entry);
 	memset(&j->all, 0, sizeof(j->all));
 	j->disk = m->disk;
 	j->n = m->n;

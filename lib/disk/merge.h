@@ -1,6 +1,8 @@
 #ifndef DISK_MERGE_H
 #define DISK_MERGE_H
 
+#include <sys/queue.h>
+
 #include "lib/disk/disk.h"
 
 /*
@@ -15,8 +17,11 @@
 #define MERGE_REQS 32
 #define MERGE_IOVS 256
 
+struct joint;
+
 struct merge {
 	struct disk *disk;
+	LIST_HEAD(, joint) joints; /* on their way */
 	struct disk_req *held[MERGE_REQS];
 	unsigned int n;
 	int niov; /* of all */
