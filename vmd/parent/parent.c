@@ -221,6 +221,7 @@ run(struct parent *p, struct conf *c)
 	parent_confine(p->args);
 	if (watch_signals(p) == -1 || children_start(p) == -1)
 		return 1;
+	conf_own_socket(p, c);
 	log_info("startup");
 	if (conf_apply(p, c) == -1)
 		return 1;

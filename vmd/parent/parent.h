@@ -244,6 +244,8 @@ struct conf *read_conf(struct parent *p, const char *path, unsigned int how,
     char *why, size_t len);
 /* The configuration of this daemon; as above. */
 struct conf *read_own_conf(struct parent *p, char *why, size_t len);
+/* Whose the control socket is. */
+void conf_own_socket(const struct parent *p, const struct conf *c);
 /* Take over a checked configuration; `c' is the callee's. */
 int conf_apply(struct parent *p, struct conf *c);
 /*

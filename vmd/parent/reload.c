@@ -259,6 +259,14 @@ queue_all(struct parent *p)
 	}
 }
 
+void
+conf_own_socket(const struct parent *p, const struct conf *c)
+{
+	if (p->sock.fd != -1 &&
+	    ctlsock_chown(&p->sock, c->socket_uid, c->socket_gid) == -1)
+		log_warn("%s: owner", p->sock.path);
+}
+
 int
 conf_apply(struct parent *p, struct conf *c)
 {
@@ -274,9 +282,7 @@ conf_apply(struct parent *p, struct conf *c)
 	queue_all(p);
 	conf_free(p->conf);
 	p->conf = c;
-	if (p->sock.fd != -1 &&
-	    ctlsock_chown(&p->sock, c->socket_uid, c->socket_gid) == -1)
-		log_warn("%s: owner", p->sock.path);
+	conf_own_socket(p, c);
 	net_configure(p);
 	stagger_start(p);
 	return 0;
