@@ -20,7 +20,8 @@ from vmdtest import TOP, _die_with_us   # noqa: E402
 
 TRIES = 3
 RIGS = 8
-RIG = [TOP + "/regress/rig/rig", "-m", "8192", "-t", "900"]
+LONG = os.environ.get("CHECK_LONG", "")
+RIG = [TOP + "/regress/rig/rig", "-m", "8192", "-t", "1800" if LONG else "900"]
 
 
 class Rig:
@@ -33,7 +34,7 @@ class Rig:
 
     def run(self):
         command = "CHECK_LONG=%s exec regress/stock/stock.py %s" % (
-            os.environ.get("CHECK_LONG", ""), " ".join(self.names))
+            LONG, " ".join(self.names))
         with subprocess.Popen(RIG + [command], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, text=True,
                               errors="replace", cwd=TOP,
