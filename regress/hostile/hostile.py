@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import stat
@@ -175,6 +176,20 @@ def start(*layers):
                 wait_gone(tree)
 
 
+def the_last(vmd, name):
+    """One of these stays; others, which have done their work, are ending."""
+    while len(pids := vmd.pids()[name]) > 1:
+        fds = []
+        with contextlib.suppress(ProcessLookupError):
+            for pid in pids:
+                fds.append(os.pidfd_open(pid))
+        done = len(fds) < len(pids) or select.select(fds, [], [], 30)[0]
+        for fd in fds:
+            os.close(fd)
+        assert done, pids
+    return pids[0]
+
+
 @contextlib.contextmanager
 def holding(vmd):
     """One opener and one image process are kept at work."""
@@ -187,8 +202,7 @@ def holding(vmd):
                 stderr=subprocess.DEVNULL))
             vmd.log.expect("opener: held")
             if name == "image":
-                pid, = vmd.pids()["opener"]
-                attempt(vmd, pid, "go", 0)
+                attempt(vmd, the_last(vmd, "opener"), "go", 0)
                 vmd.log.expect("image: held")
         yield
     finally:
