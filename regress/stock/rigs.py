@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """The stock tests, in the rig.  TAP.
 
-The rig's emulated processor mixes up a guest and its host once in some dozens
-of guests, more often on a busy machine (seen with QEMU 7.2 and 10.0, while a
-guest gets interrupts): guests reset or hang, or the rig's own kernel dies.  So a test that fails
-there is tried in the next rig, with those that could not run; what fails in
-TRIES of them is ours.
+The rig's processor is emulated, and was seen to mix up a guest and its host,
+which regress/rig/rig now avoids.  Should there be more of that: a test that
+fails is tried in the next rig, with those that could not run, and its line
+says so; what fails in TRIES of them is ours.
 
 usage: rigs.py [TEST ...]	all of them, or those functions
 """
